@@ -77,6 +77,10 @@ type DesiredInstance struct {
 	Scope   string
 	Order   int
 	Address string // as configured; "" with AddressUnknown
+	// Place is all that says where the deployment lives on this instance (host,
+	// port and path, say). An instance whose place changes is a removal and an
+	// addition. "" with AddressUnknown.
+	Place string
 	// AddressUnknown: it exists, but where is known only at apply.
 	AddressUnknown bool
 }

@@ -78,6 +78,7 @@ type Instance struct {
 	Order   int
 	Desired bool   // the configuration asks for it; false: only the previous target did
 	Address string // as configured
+	Place   string // as in DesiredInstance; two instances of one id may differ in it, one of them not Desired
 	// Unreachable says why the instance could not be observed; all below is
 	// then empty.
 	Unreachable string
