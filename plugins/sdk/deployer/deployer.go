@@ -1,3 +1,6 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
 // Package deployer is the contract between the rollout engine and whatever
 // puts a release on a platform. It is plain Go: no protobuf, no gRPC, no
 // Terraform, standard library only. The same [Deployer] interface is

@@ -1,3 +1,6 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
 package deployer
 
 import (
@@ -32,7 +35,7 @@ type Revision struct {
 // RevisionInfo is the part of a revision without secrets or values that may be
 // sensitive: what ledgers keep and Inspect returns.
 type RevisionInfo struct {
-	ID             string          `json:"id"` // hash of all that is known at plan; matches [a-z0-9-]{1,64}
+	ID             string          `json:"id"` // names and hashes all that is known at plan; matches [a-z0-9][a-z0-9.-]{0,63}
 	ReleaseID      string          `json:"release_id"`
 	Version        string          `json:"version,omitempty"`
 	Commit         string          `json:"commit,omitempty"`
