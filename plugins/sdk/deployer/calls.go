@@ -187,6 +187,10 @@ type ActivateRequest struct {
 	Mutation
 	RevisionID string
 	Pace       Pace
+	// Revision is the whole revision, for a deployer without Prepare: what the
+	// engine prepared in this process. It never crosses the wire, and is nil
+	// for deployers with Prepare and for a revision that was not prepared.
+	Revision *Revision
 }
 
 // RetireRequest drains and stops a revision.
