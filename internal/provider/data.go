@@ -1,0 +1,132 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/pluginhost"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+// Data is what the provider block gives to resources and data sources. Making
+// one connects to nothing and starts nothing; a store is opened and a deployer
+// started when first needed.
+type Data struct {
+	// StoreLocation is a directory, absolute, or a registry's repository.
+	StoreLocation string
+	Registries    []store.RegistryCredential
+	Git           []source.Credentials
+	Secrets       map[string]string // that stages ask for by name
+	Redactor      *Redactor         // knows every secret of the provider block
+	Logger        hclog.Logger
+
+	// Plugins is what the plugin host is made from: connections by deployer,
+	// custom deployers, and where to look for the others.
+	Plugins pluginhost.Options
+
+	// Unknown says which arguments of the provider block are not known yet,
+	// such as an address that this same apply will create.
+	Unknown Unknown
+
+	processes *Processes
+
+	storeOnce sync.Once
+	store     store.Store
+	storeErr  error
+
+	hostOnce sync.Once
+	host     *pluginhost.Host
+}
+
+// Unknown names arguments of the provider block with values that are not
+// known at plan. Read of whatever needs one of them returns the state as it is.
+type Unknown struct {
+	Store   bool // store or registry
+	Git     bool
+	Secrets bool
+	SSH     bool
+	Plugins bool // custom deployers
+}
+
+// Store opens the store, once.
+func (d *Data) Store(context.Context) (store.Store, error) {
+	d.storeOnce.Do(func() {
+		d.store, d.storeErr = store.Open(store.Config{
+			Location:    d.StoreLocation,
+			Credentials: d.Registries,
+		})
+	})
+	return d.store, d.storeErr
+}
+
+// Host is the plugin host of this provider configuration. It has started no
+// deployer until one is asked for.
+func (d *Data) Host() *pluginhost.Host {
+	d.hostOnce.Do(func() {
+		d.host = pluginhost.New(d.Plugins)
+		d.processes.add(d.host)
+	})
+	return d.host
+}
+
+// Deployer gives a deployer by name, started and configured.
+func (d *Data) Deployer(ctx context.Context, name string) (deployer.Deployer, error) {
+	return d.Host().Deployer(ctx, name)
+}
+
+// UnknownFor says whether a deployer's connection is not known yet.
+func (d *Data) UnknownFor(name string) bool {
+	switch name {
+	case "local":
+		return false
+	case "ssh":
+		return d.Unknown.SSH
+	default:
+		// A custom deployer may declare that it uses the ssh block.
+		return d.Unknown.Plugins || d.Unknown.SSH
+	}
+}
+
+// emptyConnection is the configuration of a deployer without one.
+var emptyConnection = json.RawMessage("{}")
+
+// Processes owns every process that a provider starts, over all its
+// configurations. Whoever serves the provider closes it before returning,
+// since a plugin left behind would go on under init.
+type Processes struct {
+	mu     sync.Mutex
+	hosts  []*pluginhost.Host
+	closed bool
+}
+
+// Close stops every process, and any that would be started later at once.
+func (p *Processes) Close() {
+	p.mu.Lock()
+	hosts := p.hosts
+	p.hosts, p.closed = nil, true
+	p.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, host := range hosts {
+		wg.Go(func() { host.Close() })
+	}
+	wg.Wait()
+}
+
+func (p *Processes) add(host *pluginhost.Host) {
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.hosts = append(p.hosts, host)
+	}
+	p.mu.Unlock()
+	if closed {
+		host.Close()
+	}
+}
