@@ -1,0 +1,10 @@
+//go:build !linux
+
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package testrig
+
+import "os/exec"
+
+func dieWithParent(*exec.Cmd) {}
