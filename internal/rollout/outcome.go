@@ -49,8 +49,9 @@ type Failure struct {
 	Instance string // "" when it concerns the whole target
 	Step     Step
 	Err      *deployer.Error
-	// Reverting: it happened while putting back, not on the way forward.
-	Reverting bool
+	// Afterwards: it happened while putting back or looking, not on the way
+	// forward.
+	Afterwards bool
 }
 
 // Reverted says what was done about one switched instance.

@@ -3,13 +3,21 @@
 
 package rollout
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
 
 // Strategy decides in which batches instances are switched, and by which steps
 // each of them is. The strategies are in this package.
 type Strategy interface {
 	// batches cuts instances, in their order, into batches.
 	batches(ids []string) [][]string
+	// steps bring one prepared instance to a revision; the first that fails ends
+	// the rollout. Reverts use the same path.
+	steps() []step
 	// minHealthy is how long an instance must have been healthy without a break.
 	minHealthy() time.Duration
 }
@@ -33,5 +41,19 @@ func (s Rolling) batches(ids []string) [][]string {
 	return all
 }
 
+func (s Rolling) steps() []step { return []step{activate, verify} }
 
 func (s Rolling) minHealthy() time.Duration { return s.MinHealthyTime }
+
+// A step does one thing to one instance on its way to a revision.
+type step func(ctx context.Context, r *run, m *member, revision string) (Step, *deployer.Error)
+
+// activate makes the revision serve.
+func activate(ctx context.Context, r *run, m *member, revision string) (Step, *deployer.Error) {
+	return StepActivate, r.activate(ctx, m, revision)
+}
+
+// verify waits until the revision is healthy, and has been for long enough.
+func verify(ctx context.Context, r *run, m *member, revision string) (Step, *deployer.Error) {
+	return StepCheck, r.awaitHealthy(ctx, m, revision)
+}

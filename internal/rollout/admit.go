@@ -1,0 +1,165 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+// admit decides, under the lock and before anything is written, whether this
+// plan may change this target. It returns nil if it may.
+func (r *run) admit(ctx context.Context) *Error {
+	if e := r.admitOwner(ctx); e != nil {
+		return e
+	}
+	if e := r.admitGeneration(ctx); e != nil {
+		return e
+	}
+	return r.admitReach()
+}
+
+// admitOwner refuses a complete deployment that is not ours.
+func (r *run) admitOwner(ctx context.Context) *Error {
+	state := &r.out.State
+	foreign := r.foreign(state.Owner)
+	var where []string
+	for _, m := range r.members {
+		if r.foreign(m.found.Owner) {
+			where = append(where, m.ID)
+		}
+	}
+	if r.plan.MayAdopt || !foreign && len(where) == 0 {
+		return nil
+	}
+	if foreign && !r.complete() {
+		r.note(StepAdmit, "taking over what an unfinished operation of another owner left")
+		return nil
+	}
+	if !foreign && state.LastGood == nil {
+		return nil // our own beginning, half recorded
+	}
+	name := r.plan.Target.Environment + "/" + r.plan.Target.Deployment
+	message := "another deployment named " + name + " is there already"
+	if len(where) > 0 {
+		message += ", on " + list(where)
+	}
+	if state.LastGood != nil && foreign {
+		message += ": " + r.name(state.LastGood.ID)
+		if since := r.servingSince(); !since.IsZero() {
+			message += ", for " + age(r.clock.Now().Sub(since))
+		}
+	}
+	if entry := r.latest(ctx); entry != nil {
+		message += "; put there by " + byWhom(entry.Operation)
+	}
+	return r.refusal(ReasonForeign, "nothing was changed: the target belongs to another deployment", &deployer.Error{
+		Code: deployer.CodeNotOwner, Message: message,
+		Advice: "To manage it here, import it: terraform import delivery_deployment.<name> " + name + ". Otherwise choose another name or another place.",
+	})
+}
+
+func (r *run) foreign(owner string) bool { return owner != "" && owner != r.plan.Owner }
+
+// complete says whether what is there was once finished, and not being removed.
+func (r *run) complete() bool {
+	state := &r.out.State
+	if state.LastGood == nil {
+		return false
+	}
+	if state.Unfinished == nil || state.Unfinished.Kind != deployer.OperationRemove {
+		return true
+	}
+	for n := range state.Instances {
+		if i := &state.Instances[n]; i.Unreachable != "" || i.Serving() != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// admitGeneration refuses a target that somebody changed since the plan.
+func (r *run) admitGeneration(ctx context.Context) *Error {
+	state := &r.out.State
+	if r.plan.Generation == 0 || state.Generation <= r.plan.Generation {
+		return nil
+	}
+	message := "the target changed since this plan"
+	if state.Unfinished != nil {
+		message += ", by " + byWhom(*state.Unfinished) + ", which has not ended"
+	} else if entry := r.latest(ctx); entry != nil {
+		message += ", by " + byWhom(entry.Operation)
+	}
+	return r.refusal(ReasonChanged, "nothing was changed: the target changed since this plan", &deployer.Error{
+		Code:    deployer.CodeFailed,
+		Message: message + fmt.Sprintf(" (the ledger is at generation %d, the plan saw %d)", state.Generation, r.plan.Generation),
+		Advice:  "Plan again, look at what changed, and apply that plan.",
+	})
+}
+
+// admitReach refuses to begin when a desired instance cannot be reached.
+func (r *run) admitReach() *Error {
+	var failures []Failure
+	for _, m := range r.members {
+		if m.found.Unreachable != "" {
+			failures = append(failures, Failure{Instance: m.ID, Step: StepInspect, Err: &deployer.Error{
+				Code: deployer.CodeUnreachable, Instance: m.ID, Step: string(StepInspect), Message: "cannot be reached: " + m.found.Unreachable,
+			}})
+		}
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	r.out.Failures = failures
+	return r.report(ReasonUnreachable, "nothing was changed: "+count(len(failures), "instance")+" cannot be reached")
+}
+
+// refusal reports one reason that concerns the whole target.
+func (r *run) refusal(why Reason, summary string, err *deployer.Error) *Error {
+	r.out.Failures = append(r.out.Failures, Failure{Step: StepAdmit, Err: err})
+	return r.report(why, summary)
+}
+
+// latest is the newest entry of the ledger, or nil.
+func (r *run) latest(ctx context.Context) *deployer.Entry {
+	if !r.can(deployer.CanRecord) {
+		return nil
+	}
+	var entries []deployer.Entry
+	err := r.call(StepHistory, "", func() (err error) {
+		entries, err = r.engine.Deployer.History(ctx, deployer.HistoryRequest{Target: r.plan.Target, Limit: 1})
+		return err
+	})
+	if err != nil || len(entries) == 0 {
+		return nil
+	}
+	return &entries[0]
+}
+
+func (r *run) servingSince() time.Time {
+	var since time.Time
+	for n := range r.out.State.Instances {
+		if s := r.out.State.Instances[n].Serving(); s != nil && s.Since.After(since) {
+			since = s.Since
+		}
+	}
+	return since
+}
+
+// byWhom names an operation with its actor and time.
+func byWhom(op deployer.Operation) string {
+	var parts []string
+	if op.Actor != "" {
+		parts = append(parts, op.Actor+",")
+	}
+	parts = append(parts, operation(op))
+	if !op.Started.IsZero() {
+		parts = append(parts, "at "+op.Started.UTC().Format(time.RFC3339))
+	}
+	return strings.Join(parts, " ")
+}

@@ -1,0 +1,245 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package rollout
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+// fallBack ends a run that did not get through: it looks at what is there,
+// puts back what the plan asks for, records, and reports.
+func (r *run) fallBack(ctx, work context.Context, failures []Failure) *Error {
+	r.out.Failures = failures
+	why := ReasonFailed
+	if len(failures) == 0 {
+		why = stopReason(work)
+	}
+	if _, lost := r.lock.held(); lost != nil {
+		why = ReasonLockLost
+		if len(failures) == 0 {
+			r.out.Failures = []Failure{{Step: StepRenew, Err: lost}}
+		}
+	}
+	if !r.begun {
+		return r.report(why, "nothing was changed: "+r.headline(why))
+	}
+	r.out.Result = deployer.OutcomeFailed
+	if why == ReasonCancelled {
+		r.out.Result = deployer.OutcomeCancelled
+	}
+	r.look(ctx)
+	if r.pluginDied.Load() {
+		r.regain(ctx)
+	}
+	if _, lost := r.lock.held(); lost != nil {
+		return r.report(ReasonLockLost, r.headline(ReasonLockLost))
+	}
+	if why == ReasonLockLost {
+		why = ReasonFailed // and regained
+	}
+	switch {
+	case r.first:
+		r.takeOff(ctx)
+	case len(r.out.Switched) > 0 && r.wantsRevert(why):
+		r.revert(ctx)
+	}
+	if !r.out.Gone {
+		r.end(ctx, r.headline(why))
+	}
+	return r.report(why, r.headline(why))
+}
+
+func (r *run) wantsRevert(why Reason) bool {
+	if why == ReasonCancelled {
+		return r.plan.Revert.OnCancel
+	}
+	return r.plan.Revert.Automatic
+}
+
+// look inspects with a time of its own. What cannot be seen is a failure too.
+func (r *run) look(ctx context.Context) bool {
+	own, cancel := r.own(ctx, settleBudget)
+	defer cancel()
+	err := r.inspect(own)
+	if err != nil {
+		r.out.Failures = append(r.out.Failures, Failure{Instance: err.Instance, Step: StepInspect, Err: err, Afterwards: true})
+	}
+	return err == nil
+}
+
+// regain gets the lock back after the plugin died, unless somebody else worked
+// on the target meanwhile.
+func (r *run) regain(ctx context.Context) {
+	own, cancel := r.own(ctx, settleBudget)
+	defer cancel()
+	before, _ := r.lock.held()
+	r.lock.regain(own)
+	after, lost := r.lock.held()
+	if lost != nil || before == after {
+		return
+	}
+	if r.look(ctx) && r.out.State.Generation > r.out.Generation {
+		r.lock.lose(after, deployer.Errorf(deployer.CodeFenced, "another operation changed the target meanwhile"))
+	}
+}
+
+// revert puts every switched instance back, the last batch first.
+func (r *run) revert(ctx context.Context) {
+	r.out.Result = deployer.OutcomeReverted
+	now := r.observed()
+	for _, batch := range slices.Backward(r.out.Batches) {
+		var back []*member
+		for _, m := range r.named(batch) {
+			if m.switched {
+				back = append(back, m)
+			}
+		}
+		if len(back) == 0 {
+			continue
+		}
+		slices.Reverse(back)
+		done := make([]Reverted, len(back))
+		index := make(map[*member]int, len(back))
+		for n, m := range back {
+			index[m] = n
+		}
+		own, cancel := r.own(ctx, switchBudget+r.plan.Health.HealthyDeadline)
+		each(back, func(m *member) *Failure {
+			done[index[m]] = r.putBack(own, m, now[m.ID])
+			return nil
+		})
+		cancel()
+		r.out.Reverted = append(r.out.Reverted, done...)
+	}
+	if r.look(ctx) {
+		r.verifyReverted()
+	}
+	for _, back := range r.out.Reverted {
+		if back.Err != nil {
+			r.out.Result = deployer.OutcomeRevertFailed
+		}
+	}
+}
+
+// putBack returns one instance to what it should run now: the last good
+// revision, or else what it ran before; a newcomer runs nothing.
+func (r *run) putBack(ctx context.Context, m *member, now deployer.Instance) Reverted {
+	to := m.from
+	if good := r.out.State.LastGood; good != nil && good.ID != r.plan.Revision.ID && (now.Holds(good.ID) || m.found.Holds(good.ID)) {
+		to = good.ID
+	}
+	back := Reverted{Instance: m.ID, To: to, Release: r.names[to]}
+	switch {
+	case to == "":
+		back.Err = r.remove(ctx, r.plan.Target, m.ID, m.opaque)
+		return back
+	case to == r.plan.Revision.ID:
+		back.Err = deployer.Errorf(deployer.CodeFailed, "it ran this revision before, and there is no other one to go back to")
+		return back
+	}
+	steps := r.plan.Strategy.steps()
+	if serves(&now, to) {
+		back.Unchanged = true
+		steps = []step{verify}
+	}
+	for _, do := range steps {
+		if _, err := do(ctx, r, m, to); err != nil {
+			back.Err = err
+			break
+		}
+	}
+	return back
+}
+
+// verifyReverted believes only what was observed.
+func (r *run) verifyReverted() {
+	now := r.observed()
+	for n := range r.out.Reverted {
+		back := &r.out.Reverted[n]
+		i := now[back.Instance]
+		runs := ""
+		if serving := i.Serving(); serving != nil {
+			runs = serving.Revision.ID
+		}
+		switch {
+		case back.Err != nil:
+		case i.Unreachable != "":
+			back.Err = deployer.Errorf(deployer.CodeUnreachable, "it was put back, but cannot be reached any more: %s", i.Unreachable)
+		case runs != back.To:
+			back.Err = deployer.Errorf(deployer.CodeFailed, "it was put back, but runs %s", r.name(runs))
+		}
+	}
+}
+
+// observed are the desired instances as last inspected, by id.
+func (r *run) observed() map[string]deployer.Instance {
+	now := make(map[string]deployer.Instance, len(r.members))
+	for _, m := range membersOf(r.plan.Desired, r.out.State, r.plan.Revision.ID) {
+		now[m.ID] = m.found
+	}
+	return now
+}
+
+// takeOff removes a failed first deployment everywhere, and makes sure.
+func (r *run) takeOff(ctx context.Context) {
+	own, cancel := r.own(ctx, switchBudget)
+	defer cancel()
+	r.note(StepRemove, "taking the failed first deployment off again")
+	failures := each(r.members, func(m *member) *Failure {
+		err := r.remove(own, r.plan.Target, m.ID, m.opaque)
+		if err == nil {
+			return nil
+		}
+		return &Failure{Instance: m.ID, Step: StepRemove, Err: err, Afterwards: true}
+	})
+	if len(failures) == 0 {
+		if err := r.prune(own, true); err != nil {
+			failures = append(failures, Failure{Instance: err.Instance, Step: StepPrune, Err: err, Afterwards: true})
+		}
+	}
+	if r.look(ctx) {
+		failures = append(failures, r.leftovers(failures)...)
+		r.out.Gone = len(failures) == 0
+	}
+	r.out.Failures = append(r.out.Failures, failures...)
+	r.out.Result = deployer.OutcomeReverted
+	if !r.out.Gone {
+		r.out.Result = deployer.OutcomeRevertFailed
+	}
+}
+
+// leftovers are the instances on which something of this deployment is still
+// seen, other than those already known to have failed.
+func (r *run) leftovers(known []Failure) []Failure {
+	var failures []Failure
+	for n := range r.out.State.Instances {
+		i := &r.out.State.Instances[n]
+		if slices.ContainsFunc(known, func(f Failure) bool { return f.Instance == i.ID }) {
+			continue
+		}
+		if what := r.left(i); what != "" {
+			failures = append(failures, Failure{Instance: i.ID, Step: StepInspect, Afterwards: true,
+				Err: deployer.Errorf(deployer.CodeFailed, "after it was taken off, %s", what)})
+		}
+	}
+	return failures
+}
+
+// left says what of ours is still on an instance; "" is nothing.
+func (r *run) left(i *deployer.Instance) string {
+	switch serving := i.Serving(); {
+	case r.foreign(i.Owner):
+		return ""
+	case i.Unreachable != "":
+		return "it cannot be reached: " + i.Unreachable
+	case serving != nil:
+		return "it still runs " + r.name(serving.Revision.ID)
+	case i.Desired && r.can(deployer.CanPrune) && len(i.Slots) > 0:
+		return "it still holds " + r.name(i.Slots[0].Revision.ID)
+	}
+	return ""
+}

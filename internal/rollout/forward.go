@@ -1,0 +1,259 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package rollout
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+// errSibling ends the waiting of a batch in which another instance failed.
+var errSibling = errors.New("another instance failed")
+
+// Roll brings every desired instance to the plan's revision, and removes the
+// instances that are no longer desired. When a step fails, what was switched is
+// put back as the plan asks. A target on which everything is as planned is
+// locked and inspected, and nothing is written to it.
+//
+// Cancelling the context stops at the next safe point; what must be done then
+// has its own time. The error is an [*Error].
+func (e *Engine) Roll(ctx context.Context, plan Plan) (Outcome, error) {
+	r := newRun(e, plan)
+	failed := r.roll(ctx)
+	return r.finish(), failed.orNil()
+}
+
+func (r *run) roll(ctx context.Context) *Error {
+	work, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if refused := r.enter(work, stop); refused != nil {
+		return refused
+	}
+	defer r.lock.release(ctx)
+
+	r.members = membersOf(r.plan.Desired, r.out.State, r.plan.Revision.ID)
+	if refused := r.admit(work); refused != nil {
+		return refused
+	}
+	r.findLeaving()
+	r.first = r.isFirst()
+	pending := r.pending()
+	if len(pending) == 0 && len(r.leaving) == 0 && r.ledgerAgrees() {
+		r.out.Result = deployer.OutcomeSucceeded
+		r.trim(work)
+		return nil
+	}
+	revision, failure := r.fetch(work, pending)
+	if failure == nil {
+		failure = r.begin(work)
+	}
+	if failure != nil {
+		return r.fallBack(ctx, work, []Failure{*failure})
+	}
+	if failures := r.forward(work, pending, revision); len(failures) > 0 || work.Err() != nil {
+		return r.fallBack(ctx, work, failures)
+	}
+	return r.succeed(ctx)
+}
+
+// enter takes the lock and looks.
+func (r *run) enter(work context.Context, stop context.CancelCauseFunc) *Error {
+	if err := r.lock.acquire(work, r.plan.LockTimeout, stop); err != nil {
+		r.out.Failures = []Failure{{Instance: err.Instance, Step: StepAcquire, Err: err}}
+		switch {
+		case err.Code == deployer.CodeLocked:
+			return r.report(ReasonLocked, "nothing was changed: the target is locked; "+holder(err))
+		case work.Err() != nil:
+			return r.report(stopReason(work), "nothing was changed: stopped while waiting for the lock")
+		case err.Code == deployer.CodeUnreachable:
+			return r.report(ReasonUnreachable, "nothing was changed: the target cannot be reached")
+		}
+		return r.report(ReasonFailed, "nothing was changed: the target could not be locked")
+	}
+	if err := r.inspect(work); err != nil {
+		defer r.lock.release(work)
+		r.out.Failures = []Failure{{Instance: err.Instance, Step: StepInspect, Err: err}}
+		why := ReasonFailed
+		if work.Err() != nil {
+			why = stopReason(work)
+		}
+		return r.report(why, "nothing was changed: what runs could not be seen")
+	}
+	r.out.Generation = max(r.plan.Generation, r.out.State.Generation)
+	return nil
+}
+
+// pending are the members that have to be brought to the revision.
+func (r *run) pending() []*member {
+	var pending []*member
+	var ids []string
+	for _, m := range r.members {
+		if m.pending {
+			pending, ids = append(pending, m), append(ids, m.ID)
+		}
+	}
+	r.out.Batches = r.plan.Strategy.batches(ids)
+	return pending
+}
+
+// isFirst says whether a failure leaves nothing worth going back to.
+func (r *run) isFirst() bool {
+	state := &r.out.State
+	if state.LastGood != nil || r.plan.MayAdopt {
+		return false
+	}
+	if r.plan.Operation.Kind == deployer.OperationCreate && r.can(deployer.CanRecord) {
+		return true
+	}
+	return !slices.ContainsFunc(state.Instances, func(i deployer.Instance) bool {
+		return i.Unreachable != "" || i.Serving() != nil
+	})
+}
+
+// needsPrepare: a deployer without Prepare of its own gets the revision with
+// it all the same, and keeps it for Activate.
+func (r *run) needsPrepare(m *member) bool {
+	return !m.found.Holds(r.plan.Revision.ID) || !r.can(deployer.CanPrepare)
+}
+
+// fetch gets the bytes if somebody needs them, before anything is written.
+func (r *run) fetch(ctx context.Context, pending []*member) (deployer.Revision, *Failure) {
+	revision := r.plan.Revision
+	if r.plan.Artifact == nil || !slices.ContainsFunc(pending, r.needsPrepare) {
+		return revision, nil
+	}
+	artifact, err := r.plan.Artifact(ctx)
+	if err != nil {
+		return revision, &Failure{Step: StepArtifact, Err: toError(err)}
+	}
+	revision.Artifact = artifact
+	return revision, nil
+}
+
+// forward is the way to the new revision. It ends at the first trouble.
+func (r *run) forward(ctx context.Context, pending []*member, revision deployer.Revision) []Failure {
+	if failures := r.prepareAll(ctx, pending, revision); len(failures) > 0 {
+		return failures
+	}
+	for _, batch := range r.out.Batches {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if failures := r.switchBatch(ctx, r.named(batch), revision.ID); len(failures) > 0 {
+			return failures
+		}
+	}
+	if ctx.Err() != nil || len(pending) == 0 {
+		return nil
+	}
+	if failures := r.confirm(ctx); len(failures) > 0 {
+		return failures
+	}
+	return r.analyze(ctx, pending)
+}
+
+// prepareAll brings the revision to every instance that needs it. The first
+// failure ends the others: nothing is switched anyway.
+func (r *run) prepareAll(ctx context.Context, pending []*member, revision deployer.Revision) []Failure {
+	together, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	return each(pending, func(m *member) *Failure {
+		if !r.needsPrepare(m) {
+			return nil
+		}
+		return r.outcome(together, stop, m, StepPrepare, r.prepare(together, m, revision))
+	})
+}
+
+// switchBatch takes a batch through the strategy's steps.
+func (r *run) switchBatch(ctx context.Context, batch []*member, revision string) []Failure {
+	together, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	return each(batch, func(m *member) *Failure {
+		for _, do := range r.plan.Strategy.steps() {
+			if step, err := do(together, r, m, revision); err != nil {
+				return r.outcome(together, stop, m, step, err)
+			}
+		}
+		return nil
+	})
+}
+
+// outcome makes a failure of an error and ends the siblings. What was only
+// stopped because something else ended the run is no failure of its own.
+func (r *run) outcome(ctx context.Context, stop context.CancelCauseFunc, m *member, step Step, err *deployer.Error) *Failure {
+	if err == nil || err.Code == deployer.CodeInterrupted && ctx.Err() != nil {
+		return nil
+	}
+	stop(errSibling)
+	return &Failure{Instance: m.ID, Step: step, Err: err}
+}
+
+// confirm looks at a platform that can be between old and new; where Activate is
+// atomic, what it and the health check said is the truth.
+func (r *run) confirm(ctx context.Context) []Failure {
+	if r.can(deployer.Atomic) {
+		return nil
+	}
+	if err := r.inspect(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return []Failure{{Instance: err.Instance, Step: StepInspect, Err: err}}
+	}
+	now := membersOf(r.plan.Desired, r.out.State, r.plan.Revision.ID)
+	var failures []Failure
+	for _, m := range now {
+		if serving := m.found.Serving(); serving == nil || m.from != r.plan.Revision.ID || broken(serving.Health) {
+			detail := ""
+			if serving != nil && serving.Detail != "" {
+				detail = ", " + serving.Detail
+			}
+			failures = append(failures, Failure{Instance: m.ID, Step: StepInspect, Err: deployer.Errorf(
+				deployer.CodeFailed, "after every step had succeeded it runs %s%s", r.name(m.from), detail)})
+		}
+	}
+	return failures
+}
+
+// analyze is the last gate.
+func (r *run) analyze(ctx context.Context, switched []*member) []Failure {
+	if r.engine.Analyzer == nil {
+		return nil
+	}
+	gate := Gate{Revision: r.plan.Revision.RevisionInfo}
+	for _, m := range switched {
+		gate.Instances = append(gate.Instances, m.ID)
+	}
+	r.note(StepAnalysis, "analysis of the new revision")
+	err := r.engine.Analyzer.Analyze(ctx, gate)
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	return []Failure{{Step: StepAnalysis, Err: toError(err)}}
+}
+
+func (r *run) named(ids []string) []*member {
+	batch := make([]*member, 0, len(ids))
+	for _, m := range r.members {
+		if slices.Contains(ids, m.ID) {
+			batch = append(batch, m)
+		}
+	}
+	return batch
+}
+
+// stopReason says why the work was stopped.
+func stopReason(work context.Context) Reason {
+	switch cause := context.Cause(work); {
+	case errors.Is(cause, errLockLost):
+		return ReasonLockLost
+	case errors.Is(cause, context.DeadlineExceeded):
+		return ReasonTimeout
+	}
+	return ReasonCancelled
+}
