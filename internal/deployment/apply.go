@@ -1,0 +1,244 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package deployment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+// lockTimeout is how long an apply waits for another one to finish; lease is
+// how long a lock outlives a holder that cannot be seen to be dead.
+const (
+	lockTimeout = 10 * time.Second
+	lease       = 60 * time.Second
+)
+
+// ApplyRequest is one create, update, repair or adoption.
+type ApplyRequest struct {
+	Spec     Spec
+	Previous *Target // as it was applied last; nil for a create or an adoption
+	Known    State
+	Private  Private
+	Kind     string // one of deployer.Operation…
+}
+
+// Applied is what is true after an apply, whether it failed or not.
+type Applied struct {
+	State    State
+	Private  Private
+	Warnings []string
+	// Nothing: the target was looked at and holds nothing of this deployment.
+	Nothing bool
+}
+
+// NewOwner mints the token that marks a target as one resource's.
+func NewOwner() string { return uuid.NewString() }
+
+// Apply brings every instance to the revision that the spec stands for. With
+// an error, Applied still says what runs, as far as it could be observed.
+func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) {
+	unchanged := Applied{State: req.Known, Private: req.Private}
+	wanted, err := s.Validate(ctx, req.Spec)
+	if err != nil {
+		return unchanged, err
+	}
+	if wanted.RevisionID == "" || wanted.Validation.InstancesUnknown {
+		return unchanged, errors.New("a value of the configuration is still unknown while applying, which Terraform should not allow; please report this")
+	}
+	d, err := s.open(ctx, req.Spec.Deployer)
+	if err != nil {
+		return unchanged, err
+	}
+	bytes := &artifactSource{service: s, releaseID: req.Spec.ReleaseID, recipe: req.Private.Recipe}
+	defer bytes.cleanUp()
+
+	private := req.Private
+	mayAdopt := private.Owner == "" && req.Kind != deployer.OperationCreate
+	if private.Owner == "" {
+		private.Owner = NewOwner()
+	}
+	plan := rollout.Plan{
+		Operation:   s.operation(req.Kind),
+		Target:      req.Spec.wire(),
+		Previous:    req.Previous.wirePointer(),
+		Owner:       private.Owner,
+		Generation:  private.Generation,
+		MayAdopt:    mayAdopt,
+		Revision:    describeRevision(req.Spec, wanted.RevisionID, wanted.RevisionConfig),
+		Artifact:    bytes.get,
+		Desired:     wanted.Validation.Instances,
+		Strategy:    req.Spec.Strategy,
+		Health:      req.Spec.Health,
+		Revert:      req.Spec.Revert,
+		Keep:        keepReleases(req.Spec.Config),
+		Opaque:      private.Opaque,
+		LockTimeout: lockTimeout,
+		Lease:       lease,
+	}
+	// A release that the store does not hold may still be kept by every
+	// instance, so its absence is an error only when its bytes are needed.
+	release, known := bytes.lookUp(ctx)
+	if known {
+		plan.Revision.Commit = release.Commit
+		plan.Revision.ArtifactDigest = release.Artifact.Digest
+	}
+	outcome, rollErr := s.engine(d).Roll(ctx, plan)
+	applied := s.result(req, private, plan, outcome)
+	if rollErr != nil {
+		s.recordEvent(ctx, bytes, plan, outcome)
+		return applied, rollErr
+	}
+	if err := s.retryTombstones(ctx, d, plan, &applied); err != nil {
+		return applied, err
+	}
+	applied.State.RunningReleaseID = req.Spec.ReleaseID
+	if req.Known.RunningReleaseID != "" && req.Known.RunningReleaseID != req.Spec.ReleaseID {
+		applied.State.PreviousReleaseID = req.Known.RunningReleaseID
+	}
+	applied.State.DeployedAt = s.now().UTC()
+	if known {
+		applied.State.Commits = s.commits(ctx, req.Known, release)
+	}
+	s.recordEvent(ctx, bytes, plan, outcome)
+	return applied, nil
+}
+
+func (s *Service) engine(d *session) *rollout.Engine {
+	return &rollout.Engine{Deployer: d.Deployer, Description: d.description, Clock: rollout.SystemClock{}, Observe: s.Progress}
+}
+
+func (s *Service) operation(kind string) deployer.Operation {
+	return deployer.Operation{ID: uuid.NewString(), Kind: kind, Actor: Actor(), Started: s.now().UTC()}
+}
+
+// wirePointer is nil for nil.
+func (t *Target) wirePointer() *deployer.Target {
+	if t == nil {
+		return nil
+	}
+	w := t.wire()
+	return &w
+}
+
+// result turns the engine's outcome into what the attributes say.
+func (s *Service) result(req ApplyRequest, private Private, plan rollout.Plan, outcome rollout.Outcome) Applied {
+	applied := Applied{State: req.Known, Private: private, Warnings: outcome.Warnings}
+	applied.Private.Recipe = nil
+	applied.Private.Generation = max(private.Generation, outcome.Generation)
+	if outcome.Inspected {
+		seen := outcome.State
+		seen.Owner = "" // ours is known; a foreign one is a note on its instance
+		merged := merge(seen, req.Known, applied.Private)
+		applied.State, applied.Private = merged.State, merged.Private
+	}
+	applied.Nothing = outcome.Gone
+	for _, id := range outcome.Tombstones {
+		if req.Previous == nil {
+			continue
+		}
+		t := Tombstone{Target: *req.Previous, Instance: id, Place: private.Places[id]}
+		if !slices.ContainsFunc(applied.Private.Tombstones, func(o Tombstone) bool { return o.Instance == t.Instance && o.Place == t.Place }) {
+			applied.Private.Tombstones = append(applied.Private.Tombstones, t)
+		}
+		delete(applied.State.Instances, id)
+		delete(applied.State.Details, id)
+		applied.Warnings = append(applied.Warnings, fmt.Sprintf("%s was removed from the configuration and could not be reached: what it runs is still there. Later plans and applies try again.", id))
+	}
+	return applied
+}
+
+// retryTombstones takes the deployment off instances that could not be reached
+// when they were removed, one former target after the other.
+func (s *Service) retryTombstones(ctx context.Context, d *session, plan rollout.Plan, applied *Applied) error {
+	var stay []Tombstone
+	for _, t := range applied.Private.Tombstones {
+		if !slices.ContainsFunc(plan.Desired, func(i deployer.DesiredInstance) bool { return i.ID == t.Instance && i.Place == t.Place }) {
+			stay = append(stay, t)
+		}
+	}
+	applied.Private.Tombstones = stay
+	if plan.Previous != nil && len(stay) > 0 {
+		stay = slices.DeleteFunc(slices.Clone(stay), func(t Tombstone) bool { return slices.Equal(t.Target.Config, plan.Previous.Config) })
+	}
+	for _, t := range stay {
+		again := plan
+		again.Previous = t.Target.wirePointer()
+		again.Generation = applied.Private.Generation
+		again.Operation = s.operation(deployer.OperationRemove)
+		outcome, err := s.engine(d).Roll(ctx, again)
+		applied.Private.Generation = max(applied.Private.Generation, outcome.Generation)
+		if err != nil {
+			return fmt.Errorf("removing %s, which was taken out of the configuration earlier: %w", t.Instance, err)
+		}
+		if !slices.Contains(outcome.Tombstones, t.Instance) {
+			applied.Private.Tombstones = slices.DeleteFunc(applied.Private.Tombstones, func(o Tombstone) bool { return o.Instance == t.Instance && o.Place == t.Place })
+			delete(applied.State.Instances, t.Instance)
+			delete(applied.State.Details, t.Instance)
+		}
+	}
+	return nil
+}
+
+// Destroy takes the deployment off every instance. It removes only what
+// carries the owner's token; an instance that cannot be reached is an error.
+func (s *Service) Destroy(ctx context.Context, target Target, known State, private Private) (Applied, error) {
+	unchanged := Applied{State: known, Private: private}
+	if private.Owner == "" {
+		return unchanged, errors.New("this deployment was imported and never applied, so nothing on the target is marked as its own: apply once, or use on_destroy = \"retain\" or `terraform state rm`")
+	}
+	wanted, err := s.Validate(ctx, Spec{Target: target, RevisionUnknown: true})
+	if err != nil {
+		return unchanged, err
+	}
+	d, err := s.open(ctx, target.Deployer)
+	if err != nil {
+		return unchanged, err
+	}
+	plan := rollout.Plan{
+		Operation:   s.operation(deployer.OperationRemove),
+		Target:      target.wire(),
+		Owner:       private.Owner,
+		Generation:  private.Generation,
+		Desired:     wanted.Validation.Instances,
+		Opaque:      private.Opaque,
+		LockTimeout: lockTimeout,
+		Lease:       lease,
+	}
+	outcome, err := s.engine(d).Destroy(ctx, plan)
+	return s.result(ApplyRequest{Known: known}, private, plan, outcome), err
+}
+
+// commits lists what this deployment brought over what ran before.
+func (s *Service) commits(ctx context.Context, known State, release store.Release) []Commit {
+	if s.Commits == nil || known.RunningReleaseID == "" {
+		return nil
+	}
+	pipeline, version, err := SplitReleaseID(known.RunningReleaseID)
+	if err != nil || known.RunningReleaseID == release.ID() {
+		return nil
+	}
+	opened, err := s.Store(ctx)
+	if err != nil {
+		return nil
+	}
+	before, err := opened.Get(ctx, pipeline, version)
+	if err != nil {
+		return nil
+	}
+	commits, err := s.Commits(ctx, before, release)
+	if err != nil {
+		return nil
+	}
+	return commits
+}

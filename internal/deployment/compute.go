@@ -1,0 +1,119 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package deployment
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+// Wanted is what a configuration means: which instances, running which revision.
+type Wanted struct {
+	Validation deployer.Validation
+	// RevisionID is "" when it is not known yet.
+	RevisionID     string
+	RevisionConfig json.RawMessage
+	TargetConfig   json.RawMessage
+}
+
+// Validate asks the deployer what a configuration means. It is static: nothing
+// is contacted.
+func (s *Service) Validate(ctx context.Context, spec Spec) (Wanted, error) {
+	d, err := s.open(ctx, spec.Deployer)
+	if err != nil {
+		return Wanted{}, err
+	}
+	validation, err := d.Validate(ctx, deployer.ValidateRequest{Target: spec.wire()})
+	if err != nil {
+		return Wanted{}, err
+	}
+	wanted := Wanted{Validation: validation}
+	if wanted.RevisionConfig, wanted.TargetConfig, err = d.schema.Split(spec.Config); err != nil {
+		return Wanted{}, err
+	}
+	if !spec.RevisionUnknown && !holdsUnknown(wanted.RevisionConfig) {
+		wanted.RevisionID = RevisionID(spec, wanted.RevisionConfig)
+	}
+	return wanted, nil
+}
+
+// PlannedInstance is one member of the planned attribute instances. Its health
+// is always planned as healthy.
+type PlannedInstance struct {
+	Instance
+	AddressUnknown bool
+}
+
+// Planned is what an apply will make true.
+type Planned struct {
+	// Unknown: which instances there will be is not known yet.
+	Unknown   bool
+	Instances map[string]PlannedInstance
+	Revision  string // "" when it is not known yet
+	// Batches are the instances that will be touched, in the order in which
+	// they will be.
+	Batches [][]string
+	// Changes: at least one instance will be touched.
+	Changes bool
+	// Moves are instances whose place changes: added at the new one, then
+	// removed from the old one.
+	Moves []string
+}
+
+// Compute is the plan: a pure function of what is wanted and what was known.
+func Compute(spec Spec, wanted Wanted, known State, private Private) Planned {
+	if wanted.Validation.InstancesUnknown {
+		return Planned{Unknown: true, Changes: true}
+	}
+	p := Planned{Instances: map[string]PlannedInstance{}, Revision: wanted.RevisionID}
+	var touched []deployer.DesiredInstance
+	for _, d := range wanted.Validation.Instances {
+		planned := PlannedInstance{
+			Instance:       Instance{Release: spec.ReleaseID, Revision: wanted.RevisionID, Health: HealthHealthy, Address: d.Address},
+			AddressUnknown: d.AddressUnknown,
+		}
+		p.Instances[d.ID] = planned
+		place := private.Places[d.ID]
+		moved := place != "" && !d.AddressUnknown && d.Place != place
+		if moved {
+			p.Moves = append(p.Moves, d.ID)
+		}
+		if moved || d.AddressUnknown || wanted.RevisionID == "" || known.Instances[d.ID] != planned.Instance {
+			touched = append(touched, d)
+		}
+	}
+	p.Batches = rollout.Batches(touched, deployer.TargetState{}, wanted.RevisionID, spec.Strategy)
+	p.Changes = len(touched) > 0
+	for id := range known.Instances {
+		if _, stays := p.Instances[id]; !stays {
+			p.Changes = true
+		}
+	}
+	if private.Owner == "" {
+		p.Changes = true // adoption
+	}
+	return p
+}
+
+// SameTarget says whether two configurations address the same with the same
+// settings, so that nothing has to be contacted.
+func SameTarget(a, b Target) bool {
+	return a.Deployer == b.Deployer && a.ID() == b.ID() && bytes.Equal(canonical(a.Config), canonical(b.Config))
+}
+
+func canonical(raw json.RawMessage) []byte {
+	var v any
+	if json.Unmarshal(raw, &v) != nil {
+		return raw
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return raw
+	}
+	return b
+}

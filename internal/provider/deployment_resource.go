@@ -1,0 +1,236 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+var (
+	_ resource.Resource                   = (*deploymentResource)(nil)
+	_ resource.ResourceWithConfigure      = (*deploymentResource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*deploymentResource)(nil)
+	_ resource.ResourceWithValidateConfig = (*deploymentResource)(nil)
+	_ resource.ResourceWithImportState    = (*deploymentResource)(nil)
+)
+
+// How long operations may take when timeouts do not say.
+const (
+	defaultRolloutTimeout = 30 * time.Minute
+	defaultDeleteTimeout  = 10 * time.Minute
+)
+
+// NewDeploymentResource is delivery_deployment.
+func NewDeploymentResource() resource.Resource { return &deploymentResource{} }
+
+type deploymentResource struct {
+	data    *Data
+	service *deployment.Service
+}
+
+func (r *deploymentResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_deployment"
+}
+
+func (r *deploymentResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	if r.data = dataFrom(req.ProviderData, Diagnostics{Diagnostics: &resp.Diagnostics}); r.data != nil {
+		r.service = newDeploymentService(r.data)
+	}
+}
+
+// Read looks at the target and keeps what it found. It changes nothing there.
+func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	d := r.diagnostics(&resp.Diagnostics, types.MapNull(types.StringType))
+	var state deploymentModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	target, at, err := state.target(ctx)
+	if err != nil || r.data.UnknownFor(target.Deployer) {
+		return // just imported by name, or the connection is not known yet
+	}
+	private := readPrivate(ctx, req.Private, d)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	observed, err := r.service.Observe(ctx, target, state.known(ctx, d.Diagnostics), private)
+	if err != nil {
+		d.Warning(at, fmt.Sprintf("The deployment %s could not be looked at; the state keeps what was last known", target.ID()), err)
+		return
+	}
+	for _, note := range observed.Private.Notes {
+		d.Notice(at, noteSummary(target, note), note.Text)
+	}
+	observed.Private.Recipe = r.data.Recipe(ctx, state.ReleaseID.ValueString())
+	state.setKnown(ctx, observed.State, d.Diagnostics)
+	resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
+	writePrivate(ctx, resp.Private, observed.Private, d)
+}
+
+func noteSummary(target deployment.Target, note deployment.Note) string {
+	switch {
+	case note.Instance == "":
+		return fmt.Sprintf("Deployment %s", target.ID())
+	case note.Unreachable:
+		return fmt.Sprintf("%s of %s cannot be reached", note.Instance, target.ID())
+	}
+	return fmt.Sprintf("%s of %s is not as it was left", note.Instance, target.ID())
+}
+
+// Create makes a first deployment. A failed one is taken off again and leaves
+// no state, so that it is never tainted; if that fails too, the state says so.
+func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan, config deploymentModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	d := r.diagnostics(&resp.Diagnostics, config.SecretsWO)
+	limit, diags := plan.Timeouts.Create(ctx, defaultRolloutTimeout)
+	resp.Diagnostics.Append(diags...)
+	spec, at := plan.spec(ctx, config.SecretsWO, d)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	applied, err := r.service.Apply(ctx, deployment.ApplyRequest{Spec: spec, Kind: deployer.OperationCreate})
+	r.warn(d, at, applied)
+	if err != nil {
+		d.Error(at, fmt.Sprintf("The deployment %s failed", spec.ID()), err)
+		if applied.Nothing || len(applied.State.Instances) == 0 {
+			return
+		}
+		plan.ID = types.StringValue(spec.ID())
+		plan.setKnown(ctx, applied.State, d.Diagnostics)
+	} else {
+		plan.succeed(ctx, applied.State, d)
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+	writePrivate(ctx, resp.Private, applied.Private, d)
+}
+
+// Update rolls out, repairs, adopts, or only notes new settings. After an
+// error the state is the prior one with what was observed.
+func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state, config deploymentModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	d := r.diagnostics(&resp.Diagnostics, config.SecretsWO)
+	limit, diags := plan.Timeouts.Update(ctx, defaultRolloutTimeout)
+	resp.Diagnostics.Append(diags...)
+	spec, at := plan.spec(ctx, config.SecretsWO, d)
+	private := readPrivate(ctx, req.Private, d)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	before, _, targetErr := state.target(ctx)
+	sameTarget := targetErr == nil && deployment.SameTarget(before, spec.Target)
+	if sameTarget && private.Owner != "" && plan.Instances.Equal(state.Instances) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+		return
+	}
+	apply := deployment.ApplyRequest{Spec: spec, Known: state.known(ctx, d.Diagnostics), Private: private, Kind: deployer.OperationUpdate}
+	switch {
+	case private.Owner == "":
+		apply.Kind = deployer.OperationAdopt
+	case sameTarget && plan.ReleaseID.Equal(state.ReleaseID) && plan.EnvironmentVariables.Equal(state.EnvironmentVariables) && plan.SecretsWOVersion.Equal(state.SecretsWOVersion):
+		apply.Kind = deployer.OperationRepair
+	}
+	if targetErr == nil && !sameTarget {
+		apply.Previous = &before
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	applied, err := r.service.Apply(ctx, apply)
+	r.warn(d, at, applied)
+	if err != nil {
+		d.Error(at, fmt.Sprintf("The %s of %s failed", apply.Kind, spec.ID()), err)
+		state.setKnown(ctx, applied.State, d.Diagnostics)
+		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
+	} else {
+		plan.succeed(ctx, applied.State, d)
+		resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+	}
+	writePrivate(ctx, resp.Private, applied.Private, d)
+}
+
+// Delete takes off the instances what carries this resource's owner token.
+func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	d := r.diagnostics(&resp.Diagnostics, types.MapNull(types.StringType))
+	var state deploymentModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	private := readPrivate(ctx, req.Private, d)
+	if resp.Diagnostics.HasError() || state.OnDestroy.ValueString() == onDestroyRetain {
+		return
+	}
+	limit, diags := state.Timeouts.Delete(ctx, defaultDeleteTimeout)
+	resp.Diagnostics.Append(diags...)
+	target, at, err := state.target(ctx)
+	if err != nil {
+		d.Notice(path.Empty(), "The deployment is forgotten, not removed", "It was imported by name and never applied, so nothing is known of where it runs.")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	applied, err := r.service.Destroy(ctx, target, state.known(ctx, d.Diagnostics), private)
+	r.warn(d, at, applied)
+	if err != nil {
+		d.Error(at, fmt.Sprintf("The deployment %s could not be removed", target.ID()), err)
+		state.setKnown(ctx, applied.State, d.Diagnostics)
+		resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
+	}
+}
+
+// succeed turns a plan into state: what was planned, word for word, and what
+// only the apply could know.
+func (m *deploymentModel) succeed(ctx context.Context, applied deployment.State, d Diagnostics) {
+	planned := m.Instances
+	running, previous := m.RunningReleaseID, m.PreviousReleaseID
+	m.setKnown(ctx, applied, d.Diagnostics)
+	m.ID = types.StringValue(m.Environment.ValueString() + "/" + m.Name.ValueString())
+	if fullyKnown(ctx, planned) {
+		m.Instances = planned
+	}
+	if !running.IsUnknown() {
+		m.RunningReleaseID = running
+	}
+	if !previous.IsUnknown() {
+		m.PreviousReleaseID = previous
+	}
+}
+
+func (r *deploymentResource) warn(d Diagnostics, at path.Path, applied deployment.Applied) {
+	for _, text := range applied.Warnings {
+		d.Notice(at, "Something to know about this deployment", text)
+	}
+}
+
+func (r *deploymentResource) diagnostics(to *diag.Diagnostics, secrets types.Map) Diagnostics {
+	d := Diagnostics{Diagnostics: to}
+	if r.data == nil {
+		return d
+	}
+	d.Redactor = r.data.Redactor
+	for _, secret := range stringMap(secrets) {
+		d.Redactor = d.Redactor.With(secret)
+	}
+	return d
+}

@@ -1,0 +1,56 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
+)
+
+// mostCommits bounds how many commits an attribute lists.
+const mostCommits = 100
+
+// newDeploymentService joins what deployments need of the provider block.
+func newDeploymentService(data *Data) *deployment.Service {
+	return &deployment.Service{
+		Deployers: data,
+		Store:     data.Store,
+		Commits: func(ctx context.Context, from, to store.Release) ([]deployment.Commit, error) {
+			return commitsBetween(ctx, data, from, to)
+		},
+		Progress: func(e rollout.Event) {
+			data.Logger.Debug(e.String())
+		},
+	}
+}
+
+// commitsBetween asks the releases' repository what is new.
+func commitsBetween(ctx context.Context, data *Data, from, to store.Release) ([]deployment.Commit, error) {
+	if to.Source == "" || to.Source != from.Source || to.Commit == "" || from.Commit == "" {
+		return nil, errors.New("the releases are not of one repository")
+	}
+	repository, err := source.OpenGit(ctx, source.Git{URL: to.Source}, data.Git)
+	if err != nil {
+		return nil, err
+	}
+	defer repository.Close()
+	log, err := repository.Log(ctx, from.Commit, to.Commit, mostCommits)
+	if err != nil {
+		return nil, err
+	}
+	commits := make([]deployment.Commit, 0, len(log))
+	for _, c := range log {
+		commits = append(commits, deployment.Commit{SHA: c.SHA, Author: c.Author, Subject: c.Subject})
+	}
+	return commits, nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,55 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package provider
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
+)
+
+// Bounds of what a health check may be told to wait.
+const (
+	minInterval = 10 * time.Millisecond
+	maxWait     = 24 * time.Hour
+)
+
+// variableName is the name of an environment variable.
+type variableName struct{}
+
+var variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
+
+func (variableName) Description(context.Context) string {
+	return "letters, digits and underscores, not beginning with a digit"
+}
+func (v variableName) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+func (v variableName) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	check(req, resp, "Not a valid variable name", func(s string) string {
+		if variablePattern.MatchString(s) {
+			return ""
+		}
+		return fmt.Sprintf("%s cannot be the name of an environment variable: use %s.", quote(s), v.Description(ctx))
+	})
+}
+
+// releaseID is "<pipeline>:<version>".
+type releaseID struct{}
+
+func (releaseID) Description(context.Context) string {
+	return "the id of a release, <pipeline>:<version>"
+}
+func (v releaseID) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+func (v releaseID) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	check(req, resp, "Not a release id", func(s string) string {
+		if _, _, err := deployment.SplitReleaseID(s); err != nil {
+			return err.Error() + "."
+		}
+		return ""
+	})
+}
