@@ -43,15 +43,48 @@ var adviceOn = map[deployer.Code]string{
 }
 
 func explainStage(err error) (Explanation, bool) {
-	var e *pipeline.StageError
-	if !errors.As(err, &e) {
+	failed := stageErrors(err)
+	if len(failed) == 0 {
 		return Explanation{}, false
 	}
-	return Explanation{
-		Message: e.Error(),
-		Log:     e.LogTail,
-		Advice:  "No release was made. Correct the cause, or the stage's commands, and apply again",
-	}, true
+	x := Explanation{Advice: "No release was made. Correct the cause, or the stage's commands, and apply again"}
+	var messages []string
+	for _, e := range failed {
+		bare := *e
+		bare.LogTail, bare.Advice = nil, ""
+		message := bare.Error()
+		if len(failed) == 1 {
+			x.Log = e.LogTail
+		} else if len(e.LogTail) > 0 {
+			// Each stage keeps its own lines.
+			message = Explanation{Message: message, Log: e.LogTail[max(0, len(e.LogTail)-logLines/len(failed)-1):]}.text()
+		}
+		messages = append(messages, message)
+		if e.Advice != "" {
+			x.Advice = sentence(e.Advice) + " No release was made"
+		}
+	}
+	x.Message = strings.Join(messages, "\n\n")
+	return x, true
+}
+
+// stageErrors finds every stage that failed in an error that may be several.
+func stageErrors(err error) []*pipeline.StageError {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *pipeline.StageError:
+		return []*pipeline.StageError{e}
+	case interface{ Unwrap() error }:
+		return stageErrors(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var all []*pipeline.StageError
+		for _, one := range e.Unwrap() {
+			all = append(all, stageErrors(one)...)
+		}
+		return all
+	}
+	return nil
 }
 
 func explainSource(err error) (Explanation, bool) {
@@ -59,7 +92,7 @@ func explainSource(err error) (Explanation, bool) {
 	if !errors.As(err, &e) {
 		return Explanation{}, false
 	}
-	return Explanation{Message: e.Message, Advice: e.Advice}, true
+	return Explanation{Message: e.Message, Log: e.Log, Advice: e.Advice}, true
 }
 
 func explainStore(err error) (Explanation, bool) {

@@ -68,7 +68,7 @@ func (p *deliveryProvider) Schema(_ context.Context, _ provider.SchemaRequest, r
 			},
 		},
 		Blocks: map[string]schema.Block{
-			"ssh": providerBlock(bundled["ssh"].connection, "How hosts are reached over SSH, for deployments with an `ssh` block. "+
+			"ssh": connectionBlock("ssh", "How hosts are reached over SSH, for deployments with an `ssh` block. "+
 				"Host keys are always checked."),
 			"registry": schema.ListNestedBlock{
 				MarkdownDescription: "A login to an OCI registry. Registries without one use Docker's credential helpers.",

@@ -136,7 +136,7 @@ func (m *providerModel) data(ctx context.Context, d Diagnostics) *Data {
 			return data
 		}
 		data.Plugins.Connections["ssh"] = connection
-		data.Redactor.Add(bundled["ssh"].connection.Secrets(m.SSH)...)
+		data.Redactor.Add(secretsOf(bundled["ssh"].connection, connection)...)
 	}
 	if !data.Unknown.Plugins {
 		data.plugins(elements[pluginModel](ctx, m.Plugin, d), d)
