@@ -2449,6 +2449,94 @@ func (x *RunResult) GetLog() []string {
 	return nil
 }
 
+type CancelRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          string                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"` // as in the header delivery-call
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelRequest) Reset() {
+	*x = CancelRequest{}
+	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelRequest) ProtoMessage() {}
+
+func (x *CancelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
+func (*CancelRequest) Descriptor() ([]byte, []int) {
+	return file_delivery_deployer_v1_deployer_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *CancelRequest) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+type CancelResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Found         bool                   `protobuf:"varint,1,opt,name=found,proto3" json:"found,omitempty"` // false: no call of this id runs, or it has not begun yet
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelResponse) Reset() {
+	*x = CancelResponse{}
+	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelResponse) ProtoMessage() {}
+
+func (x *CancelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
+func (*CancelResponse) Descriptor() ([]byte, []int) {
+	return file_delivery_deployer_v1_deployer_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *CancelResponse) GetFound() bool {
+	if x != nil {
+		return x.Found
+	}
+	return false
+}
+
 type AttendRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2457,7 +2545,7 @@ type AttendRequest struct {
 
 func (x *AttendRequest) Reset() {
 	*x = AttendRequest{}
-	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[40]
+	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2469,7 +2557,7 @@ func (x *AttendRequest) String() string {
 func (*AttendRequest) ProtoMessage() {}
 
 func (x *AttendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[40]
+	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2482,7 +2570,7 @@ func (x *AttendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttendRequest.ProtoReflect.Descriptor instead.
 func (*AttendRequest) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_deployer_proto_rawDescGZIP(), []int{40}
+	return file_delivery_deployer_v1_deployer_proto_rawDescGZIP(), []int{42}
 }
 
 type Beat struct {
@@ -2493,7 +2581,7 @@ type Beat struct {
 
 func (x *Beat) Reset() {
 	*x = Beat{}
-	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[41]
+	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2593,7 @@ func (x *Beat) String() string {
 func (*Beat) ProtoMessage() {}
 
 func (x *Beat) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[41]
+	mi := &file_delivery_deployer_v1_deployer_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2606,7 @@ func (x *Beat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Beat.ProtoReflect.Descriptor instead.
 func (*Beat) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_deployer_proto_rawDescGZIP(), []int{41}
+	return file_delivery_deployer_v1_deployer_proto_rawDescGZIP(), []int{43}
 }
 
 var File_delivery_deployer_v1_deployer_proto protoreflect.FileDescriptor
@@ -2710,9 +2798,13 @@ const file_delivery_deployer_v1_deployer_proto_rawDesc = "" +
 	"\bprogress\":\n" +
 	"\tRunResult\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x03R\bexitCode\x12\x10\n" +
-	"\x03log\x18\x02 \x03(\tR\x03log\"\x0f\n" +
+	"\x03log\x18\x02 \x03(\tR\x03log\"#\n" +
+	"\rCancelRequest\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\tR\x04call\"&\n" +
+	"\x0eCancelResponse\x12\x14\n" +
+	"\x05found\x18\x01 \x01(\bR\x05found\"\x0f\n" +
 	"\rAttendRequest\"\x06\n" +
-	"\x04Beat2\xa6\x0e\n" +
+	"\x04Beat2\xfb\x0e\n" +
 	"\bDeployer\x12T\n" +
 	"\bDescribe\x12%.delivery.deployer.v1.DescribeRequest\x1a!.delivery.deployer.v1.Description\x12\\\n" +
 	"\tConfigure\x12&.delivery.deployer.v1.ConfigureRequest\x1a'.delivery.deployer.v1.ConfigureResponse\x12S\n" +
@@ -2734,7 +2826,8 @@ const file_delivery_deployer_v1_deployer_proto_rawDesc = "" +
 	"\x05Prune\x12\".delivery.deployer.v1.PruneRequest\x1a!.delivery.deployer.v1.PruneResult\x12J\n" +
 	"\x04Logs\x12!.delivery.deployer.v1.LogsRequest\x1a\x1d.delivery.deployer.v1.LogLine0\x01\x12L\n" +
 	"\x03Run\x12 .delivery.deployer.v1.RunRequest\x1a!.delivery.deployer.v1.RunProgress0\x01\x12V\n" +
-	"\bRunStage\x12%.delivery.deployer.v1.RunStageRequest\x1a!.delivery.deployer.v1.RunProgress0\x01\x12K\n" +
+	"\bRunStage\x12%.delivery.deployer.v1.RunStageRequest\x1a!.delivery.deployer.v1.RunProgress0\x01\x12S\n" +
+	"\x06Cancel\x12#.delivery.deployer.v1.CancelRequest\x1a$.delivery.deployer.v1.CancelResponse\x12K\n" +
 	"\x06Attend\x12#.delivery.deployer.v1.AttendRequest\x1a\x1a.delivery.deployer.v1.Beat0\x01BOZMgithub.com/tfdelivery/terraform-provider-delivery/plugins/sdk/wire/deployerv1b\x06proto3"
 
 var (
@@ -2749,7 +2842,7 @@ func file_delivery_deployer_v1_deployer_proto_rawDescGZIP() []byte {
 	return file_delivery_deployer_v1_deployer_proto_rawDescData
 }
 
-var file_delivery_deployer_v1_deployer_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_delivery_deployer_v1_deployer_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_delivery_deployer_v1_deployer_proto_goTypes = []any{
 	(*DescribeRequest)(nil),       // 0: delivery.deployer.v1.DescribeRequest
 	(*Description)(nil),           // 1: delivery.deployer.v1.Description
@@ -2791,81 +2884,83 @@ var file_delivery_deployer_v1_deployer_proto_goTypes = []any{
 	(*RunStageRequest)(nil),       // 37: delivery.deployer.v1.RunStageRequest
 	(*RunProgress)(nil),           // 38: delivery.deployer.v1.RunProgress
 	(*RunResult)(nil),             // 39: delivery.deployer.v1.RunResult
-	(*AttendRequest)(nil),         // 40: delivery.deployer.v1.AttendRequest
-	(*Beat)(nil),                  // 41: delivery.deployer.v1.Beat
-	nil,                           // 42: delivery.deployer.v1.InspectRequest.OpaqueEntry
-	nil,                           // 43: delivery.deployer.v1.ShiftRequest.SharesEntry
-	nil,                           // 44: delivery.deployer.v1.PruneResult.RemovedEntry
-	nil,                           // 45: delivery.deployer.v1.RunStageRequest.EnvironmentEntry
-	nil,                           // 46: delivery.deployer.v1.RunStageRequest.SecretsEntry
-	(*Target)(nil),                // 47: delivery.deployer.v1.Target
-	(*Pace)(nil),                  // 48: delivery.deployer.v1.Pace
-	(*Diagnostic)(nil),            // 49: delivery.deployer.v1.Diagnostic
-	(*durationpb.Duration)(nil),   // 50: google.protobuf.Duration
-	(*Revision)(nil),              // 51: delivery.deployer.v1.Revision
-	(*TargetState)(nil),           // 52: delivery.deployer.v1.TargetState
-	(*Operation)(nil),             // 53: delivery.deployer.v1.Operation
-	(*Event)(nil),                 // 54: delivery.deployer.v1.Event
-	(*Probe)(nil),                 // 55: delivery.deployer.v1.Probe
-	(*Entry)(nil),                 // 56: delivery.deployer.v1.Entry
-	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
+	(*CancelRequest)(nil),         // 40: delivery.deployer.v1.CancelRequest
+	(*CancelResponse)(nil),        // 41: delivery.deployer.v1.CancelResponse
+	(*AttendRequest)(nil),         // 42: delivery.deployer.v1.AttendRequest
+	(*Beat)(nil),                  // 43: delivery.deployer.v1.Beat
+	nil,                           // 44: delivery.deployer.v1.InspectRequest.OpaqueEntry
+	nil,                           // 45: delivery.deployer.v1.ShiftRequest.SharesEntry
+	nil,                           // 46: delivery.deployer.v1.PruneResult.RemovedEntry
+	nil,                           // 47: delivery.deployer.v1.RunStageRequest.EnvironmentEntry
+	nil,                           // 48: delivery.deployer.v1.RunStageRequest.SecretsEntry
+	(*Target)(nil),                // 49: delivery.deployer.v1.Target
+	(*Pace)(nil),                  // 50: delivery.deployer.v1.Pace
+	(*Diagnostic)(nil),            // 51: delivery.deployer.v1.Diagnostic
+	(*durationpb.Duration)(nil),   // 52: google.protobuf.Duration
+	(*Revision)(nil),              // 53: delivery.deployer.v1.Revision
+	(*TargetState)(nil),           // 54: delivery.deployer.v1.TargetState
+	(*Operation)(nil),             // 55: delivery.deployer.v1.Operation
+	(*Event)(nil),                 // 56: delivery.deployer.v1.Event
+	(*Probe)(nil),                 // 57: delivery.deployer.v1.Probe
+	(*Entry)(nil),                 // 58: delivery.deployer.v1.Entry
+	(*timestamppb.Timestamp)(nil), // 59: google.protobuf.Timestamp
 }
 var file_delivery_deployer_v1_deployer_proto_depIdxs = []int32{
-	47, // 0: delivery.deployer.v1.ValidateRequest.target:type_name -> delivery.deployer.v1.Target
-	48, // 1: delivery.deployer.v1.ValidateRequest.pace:type_name -> delivery.deployer.v1.Pace
-	49, // 2: delivery.deployer.v1.Validation.diagnostics:type_name -> delivery.deployer.v1.Diagnostic
+	49, // 0: delivery.deployer.v1.ValidateRequest.target:type_name -> delivery.deployer.v1.Target
+	50, // 1: delivery.deployer.v1.ValidateRequest.pace:type_name -> delivery.deployer.v1.Pace
+	51, // 2: delivery.deployer.v1.Validation.diagnostics:type_name -> delivery.deployer.v1.Diagnostic
 	6,  // 3: delivery.deployer.v1.Validation.instances:type_name -> delivery.deployer.v1.DesiredInstance
-	47, // 4: delivery.deployer.v1.InspectRequest.target:type_name -> delivery.deployer.v1.Target
-	47, // 5: delivery.deployer.v1.InspectRequest.previous:type_name -> delivery.deployer.v1.Target
-	42, // 6: delivery.deployer.v1.InspectRequest.opaque:type_name -> delivery.deployer.v1.InspectRequest.OpaqueEntry
-	50, // 7: delivery.deployer.v1.InspectRequest.timeout:type_name -> google.protobuf.Duration
-	47, // 8: delivery.deployer.v1.PreviewRequest.target:type_name -> delivery.deployer.v1.Target
-	51, // 9: delivery.deployer.v1.PreviewRequest.revision:type_name -> delivery.deployer.v1.Revision
-	52, // 10: delivery.deployer.v1.PreviewRequest.state:type_name -> delivery.deployer.v1.TargetState
-	49, // 11: delivery.deployer.v1.PreviewResponse.findings:type_name -> delivery.deployer.v1.Diagnostic
-	47, // 12: delivery.deployer.v1.AcquireRequest.target:type_name -> delivery.deployer.v1.Target
-	47, // 13: delivery.deployer.v1.AcquireRequest.previous:type_name -> delivery.deployer.v1.Target
-	53, // 14: delivery.deployer.v1.AcquireRequest.operation:type_name -> delivery.deployer.v1.Operation
-	50, // 15: delivery.deployer.v1.AcquireRequest.lease:type_name -> google.protobuf.Duration
-	47, // 16: delivery.deployer.v1.RenewRequest.target:type_name -> delivery.deployer.v1.Target
-	47, // 17: delivery.deployer.v1.RenewRequest.previous:type_name -> delivery.deployer.v1.Target
-	50, // 18: delivery.deployer.v1.RenewRequest.lease:type_name -> google.protobuf.Duration
-	47, // 19: delivery.deployer.v1.ReleaseRequest.target:type_name -> delivery.deployer.v1.Target
-	47, // 20: delivery.deployer.v1.ReleaseRequest.previous:type_name -> delivery.deployer.v1.Target
-	47, // 21: delivery.deployer.v1.Mutation.target:type_name -> delivery.deployer.v1.Target
-	53, // 22: delivery.deployer.v1.Mutation.operation:type_name -> delivery.deployer.v1.Operation
+	49, // 4: delivery.deployer.v1.InspectRequest.target:type_name -> delivery.deployer.v1.Target
+	49, // 5: delivery.deployer.v1.InspectRequest.previous:type_name -> delivery.deployer.v1.Target
+	44, // 6: delivery.deployer.v1.InspectRequest.opaque:type_name -> delivery.deployer.v1.InspectRequest.OpaqueEntry
+	52, // 7: delivery.deployer.v1.InspectRequest.timeout:type_name -> google.protobuf.Duration
+	49, // 8: delivery.deployer.v1.PreviewRequest.target:type_name -> delivery.deployer.v1.Target
+	53, // 9: delivery.deployer.v1.PreviewRequest.revision:type_name -> delivery.deployer.v1.Revision
+	54, // 10: delivery.deployer.v1.PreviewRequest.state:type_name -> delivery.deployer.v1.TargetState
+	51, // 11: delivery.deployer.v1.PreviewResponse.findings:type_name -> delivery.deployer.v1.Diagnostic
+	49, // 12: delivery.deployer.v1.AcquireRequest.target:type_name -> delivery.deployer.v1.Target
+	49, // 13: delivery.deployer.v1.AcquireRequest.previous:type_name -> delivery.deployer.v1.Target
+	55, // 14: delivery.deployer.v1.AcquireRequest.operation:type_name -> delivery.deployer.v1.Operation
+	52, // 15: delivery.deployer.v1.AcquireRequest.lease:type_name -> google.protobuf.Duration
+	49, // 16: delivery.deployer.v1.RenewRequest.target:type_name -> delivery.deployer.v1.Target
+	49, // 17: delivery.deployer.v1.RenewRequest.previous:type_name -> delivery.deployer.v1.Target
+	52, // 18: delivery.deployer.v1.RenewRequest.lease:type_name -> google.protobuf.Duration
+	49, // 19: delivery.deployer.v1.ReleaseRequest.target:type_name -> delivery.deployer.v1.Target
+	49, // 20: delivery.deployer.v1.ReleaseRequest.previous:type_name -> delivery.deployer.v1.Target
+	49, // 21: delivery.deployer.v1.Mutation.target:type_name -> delivery.deployer.v1.Target
+	55, // 22: delivery.deployer.v1.Mutation.operation:type_name -> delivery.deployer.v1.Operation
 	16, // 23: delivery.deployer.v1.PrepareRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	51, // 24: delivery.deployer.v1.PrepareRequest.revision:type_name -> delivery.deployer.v1.Revision
+	53, // 24: delivery.deployer.v1.PrepareRequest.revision:type_name -> delivery.deployer.v1.Revision
 	16, // 25: delivery.deployer.v1.StageRequest.mutation:type_name -> delivery.deployer.v1.Mutation
 	16, // 26: delivery.deployer.v1.ActivateRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	48, // 27: delivery.deployer.v1.ActivateRequest.pace:type_name -> delivery.deployer.v1.Pace
+	50, // 27: delivery.deployer.v1.ActivateRequest.pace:type_name -> delivery.deployer.v1.Pace
 	16, // 28: delivery.deployer.v1.RetireRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	50, // 29: delivery.deployer.v1.RetireRequest.drain_timeout:type_name -> google.protobuf.Duration
+	52, // 29: delivery.deployer.v1.RetireRequest.drain_timeout:type_name -> google.protobuf.Duration
 	16, // 30: delivery.deployer.v1.RemoveRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	47, // 31: delivery.deployer.v1.ShiftRequest.target:type_name -> delivery.deployer.v1.Target
-	53, // 32: delivery.deployer.v1.ShiftRequest.operation:type_name -> delivery.deployer.v1.Operation
-	43, // 33: delivery.deployer.v1.ShiftRequest.shares:type_name -> delivery.deployer.v1.ShiftRequest.SharesEntry
-	54, // 34: delivery.deployer.v1.Progress.event:type_name -> delivery.deployer.v1.Event
+	49, // 31: delivery.deployer.v1.ShiftRequest.target:type_name -> delivery.deployer.v1.Target
+	55, // 32: delivery.deployer.v1.ShiftRequest.operation:type_name -> delivery.deployer.v1.Operation
+	45, // 33: delivery.deployer.v1.ShiftRequest.shares:type_name -> delivery.deployer.v1.ShiftRequest.SharesEntry
+	56, // 34: delivery.deployer.v1.Progress.event:type_name -> delivery.deployer.v1.Event
 	24, // 35: delivery.deployer.v1.Progress.result:type_name -> delivery.deployer.v1.Result
-	47, // 36: delivery.deployer.v1.CheckRequest.target:type_name -> delivery.deployer.v1.Target
-	55, // 37: delivery.deployer.v1.CheckRequest.probe:type_name -> delivery.deployer.v1.Probe
-	50, // 38: delivery.deployer.v1.CheckRequest.timeout:type_name -> google.protobuf.Duration
-	50, // 39: delivery.deployer.v1.CheckRequest.wait:type_name -> google.protobuf.Duration
-	47, // 40: delivery.deployer.v1.RecordRequest.target:type_name -> delivery.deployer.v1.Target
-	47, // 41: delivery.deployer.v1.RecordRequest.previous:type_name -> delivery.deployer.v1.Target
-	56, // 42: delivery.deployer.v1.RecordRequest.entry:type_name -> delivery.deployer.v1.Entry
-	47, // 43: delivery.deployer.v1.HistoryRequest.target:type_name -> delivery.deployer.v1.Target
-	57, // 44: delivery.deployer.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	56, // 45: delivery.deployer.v1.HistoryResponse.entries:type_name -> delivery.deployer.v1.Entry
-	47, // 46: delivery.deployer.v1.PruneRequest.target:type_name -> delivery.deployer.v1.Target
-	44, // 47: delivery.deployer.v1.PruneResult.removed:type_name -> delivery.deployer.v1.PruneResult.RemovedEntry
-	47, // 48: delivery.deployer.v1.LogsRequest.target:type_name -> delivery.deployer.v1.Target
+	49, // 36: delivery.deployer.v1.CheckRequest.target:type_name -> delivery.deployer.v1.Target
+	57, // 37: delivery.deployer.v1.CheckRequest.probe:type_name -> delivery.deployer.v1.Probe
+	52, // 38: delivery.deployer.v1.CheckRequest.timeout:type_name -> google.protobuf.Duration
+	52, // 39: delivery.deployer.v1.CheckRequest.wait:type_name -> google.protobuf.Duration
+	49, // 40: delivery.deployer.v1.RecordRequest.target:type_name -> delivery.deployer.v1.Target
+	49, // 41: delivery.deployer.v1.RecordRequest.previous:type_name -> delivery.deployer.v1.Target
+	58, // 42: delivery.deployer.v1.RecordRequest.entry:type_name -> delivery.deployer.v1.Entry
+	49, // 43: delivery.deployer.v1.HistoryRequest.target:type_name -> delivery.deployer.v1.Target
+	59, // 44: delivery.deployer.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	58, // 45: delivery.deployer.v1.HistoryResponse.entries:type_name -> delivery.deployer.v1.Entry
+	49, // 46: delivery.deployer.v1.PruneRequest.target:type_name -> delivery.deployer.v1.Target
+	46, // 47: delivery.deployer.v1.PruneResult.removed:type_name -> delivery.deployer.v1.PruneResult.RemovedEntry
+	49, // 48: delivery.deployer.v1.LogsRequest.target:type_name -> delivery.deployer.v1.Target
 	16, // 49: delivery.deployer.v1.RunRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	50, // 50: delivery.deployer.v1.RunRequest.timeout:type_name -> google.protobuf.Duration
-	45, // 51: delivery.deployer.v1.RunStageRequest.environment:type_name -> delivery.deployer.v1.RunStageRequest.EnvironmentEntry
-	46, // 52: delivery.deployer.v1.RunStageRequest.secrets:type_name -> delivery.deployer.v1.RunStageRequest.SecretsEntry
-	50, // 53: delivery.deployer.v1.RunStageRequest.timeout:type_name -> google.protobuf.Duration
-	54, // 54: delivery.deployer.v1.RunProgress.event:type_name -> delivery.deployer.v1.Event
+	52, // 50: delivery.deployer.v1.RunRequest.timeout:type_name -> google.protobuf.Duration
+	47, // 51: delivery.deployer.v1.RunStageRequest.environment:type_name -> delivery.deployer.v1.RunStageRequest.EnvironmentEntry
+	48, // 52: delivery.deployer.v1.RunStageRequest.secrets:type_name -> delivery.deployer.v1.RunStageRequest.SecretsEntry
+	52, // 53: delivery.deployer.v1.RunStageRequest.timeout:type_name -> google.protobuf.Duration
+	56, // 54: delivery.deployer.v1.RunProgress.event:type_name -> delivery.deployer.v1.Event
 	39, // 55: delivery.deployer.v1.RunProgress.result:type_name -> delivery.deployer.v1.RunResult
 	33, // 56: delivery.deployer.v1.PruneResult.RemovedEntry.value:type_name -> delivery.deployer.v1.RevisionList
 	0,  // 57: delivery.deployer.v1.Deployer.Describe:input_type -> delivery.deployer.v1.DescribeRequest
@@ -2889,31 +2984,33 @@ var file_delivery_deployer_v1_deployer_proto_depIdxs = []int32{
 	34, // 75: delivery.deployer.v1.Deployer.Logs:input_type -> delivery.deployer.v1.LogsRequest
 	36, // 76: delivery.deployer.v1.Deployer.Run:input_type -> delivery.deployer.v1.RunRequest
 	37, // 77: delivery.deployer.v1.Deployer.RunStage:input_type -> delivery.deployer.v1.RunStageRequest
-	40, // 78: delivery.deployer.v1.Deployer.Attend:input_type -> delivery.deployer.v1.AttendRequest
-	1,  // 79: delivery.deployer.v1.Deployer.Describe:output_type -> delivery.deployer.v1.Description
-	3,  // 80: delivery.deployer.v1.Deployer.Configure:output_type -> delivery.deployer.v1.ConfigureResponse
-	5,  // 81: delivery.deployer.v1.Deployer.Validate:output_type -> delivery.deployer.v1.Validation
-	52, // 82: delivery.deployer.v1.Deployer.Inspect:output_type -> delivery.deployer.v1.TargetState
-	9,  // 83: delivery.deployer.v1.Deployer.Preview:output_type -> delivery.deployer.v1.PreviewResponse
-	11, // 84: delivery.deployer.v1.Deployer.Acquire:output_type -> delivery.deployer.v1.Lock
-	13, // 85: delivery.deployer.v1.Deployer.Renew:output_type -> delivery.deployer.v1.RenewResponse
-	15, // 86: delivery.deployer.v1.Deployer.Release:output_type -> delivery.deployer.v1.ReleaseResponse
-	23, // 87: delivery.deployer.v1.Deployer.Prepare:output_type -> delivery.deployer.v1.Progress
-	23, // 88: delivery.deployer.v1.Deployer.Stage:output_type -> delivery.deployer.v1.Progress
-	26, // 89: delivery.deployer.v1.Deployer.Check:output_type -> delivery.deployer.v1.CheckResult
-	23, // 90: delivery.deployer.v1.Deployer.Activate:output_type -> delivery.deployer.v1.Progress
-	23, // 91: delivery.deployer.v1.Deployer.Retire:output_type -> delivery.deployer.v1.Progress
-	24, // 92: delivery.deployer.v1.Deployer.Shift:output_type -> delivery.deployer.v1.Result
-	23, // 93: delivery.deployer.v1.Deployer.Remove:output_type -> delivery.deployer.v1.Progress
-	28, // 94: delivery.deployer.v1.Deployer.Record:output_type -> delivery.deployer.v1.RecordResponse
-	30, // 95: delivery.deployer.v1.Deployer.History:output_type -> delivery.deployer.v1.HistoryResponse
-	32, // 96: delivery.deployer.v1.Deployer.Prune:output_type -> delivery.deployer.v1.PruneResult
-	35, // 97: delivery.deployer.v1.Deployer.Logs:output_type -> delivery.deployer.v1.LogLine
-	38, // 98: delivery.deployer.v1.Deployer.Run:output_type -> delivery.deployer.v1.RunProgress
-	38, // 99: delivery.deployer.v1.Deployer.RunStage:output_type -> delivery.deployer.v1.RunProgress
-	41, // 100: delivery.deployer.v1.Deployer.Attend:output_type -> delivery.deployer.v1.Beat
-	79, // [79:101] is the sub-list for method output_type
-	57, // [57:79] is the sub-list for method input_type
+	40, // 78: delivery.deployer.v1.Deployer.Cancel:input_type -> delivery.deployer.v1.CancelRequest
+	42, // 79: delivery.deployer.v1.Deployer.Attend:input_type -> delivery.deployer.v1.AttendRequest
+	1,  // 80: delivery.deployer.v1.Deployer.Describe:output_type -> delivery.deployer.v1.Description
+	3,  // 81: delivery.deployer.v1.Deployer.Configure:output_type -> delivery.deployer.v1.ConfigureResponse
+	5,  // 82: delivery.deployer.v1.Deployer.Validate:output_type -> delivery.deployer.v1.Validation
+	54, // 83: delivery.deployer.v1.Deployer.Inspect:output_type -> delivery.deployer.v1.TargetState
+	9,  // 84: delivery.deployer.v1.Deployer.Preview:output_type -> delivery.deployer.v1.PreviewResponse
+	11, // 85: delivery.deployer.v1.Deployer.Acquire:output_type -> delivery.deployer.v1.Lock
+	13, // 86: delivery.deployer.v1.Deployer.Renew:output_type -> delivery.deployer.v1.RenewResponse
+	15, // 87: delivery.deployer.v1.Deployer.Release:output_type -> delivery.deployer.v1.ReleaseResponse
+	23, // 88: delivery.deployer.v1.Deployer.Prepare:output_type -> delivery.deployer.v1.Progress
+	23, // 89: delivery.deployer.v1.Deployer.Stage:output_type -> delivery.deployer.v1.Progress
+	26, // 90: delivery.deployer.v1.Deployer.Check:output_type -> delivery.deployer.v1.CheckResult
+	23, // 91: delivery.deployer.v1.Deployer.Activate:output_type -> delivery.deployer.v1.Progress
+	23, // 92: delivery.deployer.v1.Deployer.Retire:output_type -> delivery.deployer.v1.Progress
+	24, // 93: delivery.deployer.v1.Deployer.Shift:output_type -> delivery.deployer.v1.Result
+	23, // 94: delivery.deployer.v1.Deployer.Remove:output_type -> delivery.deployer.v1.Progress
+	28, // 95: delivery.deployer.v1.Deployer.Record:output_type -> delivery.deployer.v1.RecordResponse
+	30, // 96: delivery.deployer.v1.Deployer.History:output_type -> delivery.deployer.v1.HistoryResponse
+	32, // 97: delivery.deployer.v1.Deployer.Prune:output_type -> delivery.deployer.v1.PruneResult
+	35, // 98: delivery.deployer.v1.Deployer.Logs:output_type -> delivery.deployer.v1.LogLine
+	38, // 99: delivery.deployer.v1.Deployer.Run:output_type -> delivery.deployer.v1.RunProgress
+	38, // 100: delivery.deployer.v1.Deployer.RunStage:output_type -> delivery.deployer.v1.RunProgress
+	41, // 101: delivery.deployer.v1.Deployer.Cancel:output_type -> delivery.deployer.v1.CancelResponse
+	43, // 102: delivery.deployer.v1.Deployer.Attend:output_type -> delivery.deployer.v1.Beat
+	80, // [80:103] is the sub-list for method output_type
+	57, // [57:80] is the sub-list for method input_type
 	57, // [57:57] is the sub-list for extension type_name
 	57, // [57:57] is the sub-list for extension extendee
 	0,  // [0:57] is the sub-list for field type_name
@@ -2939,7 +3036,7 @@ func file_delivery_deployer_v1_deployer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_delivery_deployer_v1_deployer_proto_rawDesc), len(file_delivery_deployer_v1_deployer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   47,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

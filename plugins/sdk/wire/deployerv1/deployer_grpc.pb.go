@@ -43,6 +43,7 @@ const (
 	Deployer_Logs_FullMethodName      = "/delivery.deployer.v1.Deployer/Logs"
 	Deployer_Run_FullMethodName       = "/delivery.deployer.v1.Deployer/Run"
 	Deployer_RunStage_FullMethodName  = "/delivery.deployer.v1.Deployer/RunStage"
+	Deployer_Cancel_FullMethodName    = "/delivery.deployer.v1.Deployer/Cancel"
 	Deployer_Attend_FullMethodName    = "/delivery.deployer.v1.Deployer/Attend"
 )
 
@@ -54,9 +55,15 @@ const (
 // the Go method of the same name in plugins/sdk/deployer.
 //
 // A call that fails ends with a gRPC status whose details hold one Error. A
-// call that streams sends any number of events and then exactly one result.
-// Cancelling a call stops it at its next safe point. A server leaves calls
-// that belong to a capability it does not declare unimplemented.
+// call that streams sends any number of events and then exactly one result. A
+// server may leave calls unimplemented that belong to a capability it does not
+// declare.
+//
+// Calls that change something carry the header "delivery-call", an id that the
+// host chose. The host cancels such a call with Cancel and waits for its end,
+// so that it learns where the call stopped. Cancelling it the way of gRPC, or
+// losing the connection, means that nobody listens any more: the call still
+// goes on to its next safe point and stops there.
 type DeployerClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*Description, error)
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
@@ -79,6 +86,9 @@ type DeployerClient interface {
 	Logs(ctx context.Context, in *LogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[LogLine], error)
 	Run(ctx context.Context, in *RunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RunProgress], error)
 	RunStage(ctx context.Context, in *RunStageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RunProgress], error)
+	// Cancel asks a running call to stop at its next safe point. That call then
+	// ends by itself, with its result or with an Error of the code interrupted.
+	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
 	// Attend is the heartbeat of both sides. The host keeps this call open for as
 	// long as it lives; a server whose call breaks finishes its step safely and
 	// exits. The server sends a beat every two seconds; a host that hears none
@@ -376,6 +386,16 @@ func (c *deployerClient) RunStage(ctx context.Context, in *RunStageRequest, opts
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Deployer_RunStageClient = grpc.ServerStreamingClient[RunProgress]
 
+func (c *deployerClient) Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelResponse)
+	err := c.cc.Invoke(ctx, Deployer_Cancel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *deployerClient) Attend(ctx context.Context, in *AttendRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Beat], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Deployer_ServiceDesc.Streams[8], Deployer_Attend_FullMethodName, cOpts...)
@@ -403,9 +423,15 @@ type Deployer_AttendClient = grpc.ServerStreamingClient[Beat]
 // the Go method of the same name in plugins/sdk/deployer.
 //
 // A call that fails ends with a gRPC status whose details hold one Error. A
-// call that streams sends any number of events and then exactly one result.
-// Cancelling a call stops it at its next safe point. A server leaves calls
-// that belong to a capability it does not declare unimplemented.
+// call that streams sends any number of events and then exactly one result. A
+// server may leave calls unimplemented that belong to a capability it does not
+// declare.
+//
+// Calls that change something carry the header "delivery-call", an id that the
+// host chose. The host cancels such a call with Cancel and waits for its end,
+// so that it learns where the call stopped. Cancelling it the way of gRPC, or
+// losing the connection, means that nobody listens any more: the call still
+// goes on to its next safe point and stops there.
 type DeployerServer interface {
 	Describe(context.Context, *DescribeRequest) (*Description, error)
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
@@ -428,6 +454,9 @@ type DeployerServer interface {
 	Logs(*LogsRequest, grpc.ServerStreamingServer[LogLine]) error
 	Run(*RunRequest, grpc.ServerStreamingServer[RunProgress]) error
 	RunStage(*RunStageRequest, grpc.ServerStreamingServer[RunProgress]) error
+	// Cancel asks a running call to stop at its next safe point. That call then
+	// ends by itself, with its result or with an Error of the code interrupted.
+	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
 	// Attend is the heartbeat of both sides. The host keeps this call open for as
 	// long as it lives; a server whose call breaks finishes its step safely and
 	// exits. The server sends a beat every two seconds; a host that hears none
@@ -505,6 +534,9 @@ func (UnimplementedDeployerServer) Run(*RunRequest, grpc.ServerStreamingServer[R
 }
 func (UnimplementedDeployerServer) RunStage(*RunStageRequest, grpc.ServerStreamingServer[RunProgress]) error {
 	return status.Error(codes.Unimplemented, "method RunStage not implemented")
+}
+func (UnimplementedDeployerServer) Cancel(context.Context, *CancelRequest) (*CancelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Cancel not implemented")
 }
 func (UnimplementedDeployerServer) Attend(*AttendRequest, grpc.ServerStreamingServer[Beat]) error {
 	return status.Error(codes.Unimplemented, "method Attend not implemented")
@@ -852,6 +884,24 @@ func _Deployer_RunStage_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Deployer_RunStageServer = grpc.ServerStreamingServer[RunProgress]
 
+func _Deployer_Cancel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeployerServer).Cancel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Deployer_Cancel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeployerServer).Cancel(ctx, req.(*CancelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Deployer_Attend_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(AttendRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -921,6 +971,10 @@ var Deployer_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Prune",
 			Handler:    _Deployer_Prune_Handler,
+		},
+		{
+			MethodName: "Cancel",
+			Handler:    _Deployer_Cancel_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
