@@ -74,7 +74,7 @@ type Schema struct {
 // more than 256 KiB, references only within the document and not recursive.
 // What the tree cannot hold is [KindAny] there, and still judged by Validate.
 func ParseSchema(document json.RawMessage) (*Schema, error) {
-	raw, err := guard(document)
+	raw, err := parseGuarded(document)
 	if err != nil {
 		return nil, fmt.Errorf("configuration schema: %w", err)
 	}

@@ -38,8 +38,8 @@ func parseJSON(raw []byte) (any, error) {
 	return v, nil
 }
 
-// guard parses a schema and refuses what could cost too much or reach outside.
-func guard(document []byte) (any, error) {
+// parseGuarded parses a schema and refuses what could cost too much or reach outside.
+func parseGuarded(document []byte) (any, error) {
 	if len(document) > schemaBytes {
 		return nil, fmt.Errorf("it has %d bytes, more than %d", len(document), schemaBytes)
 	}

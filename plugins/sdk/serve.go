@@ -135,6 +135,5 @@ func (w *withDirectory) remove() {
 func removeSocketDirectory() {
 	if dir := os.Getenv(plugin.EnvUnixSocketDir); dir != "" {
 		_ = os.Remove(dir)
-		_ = os.Remove(filepath.Dir(dir))
 	}
 }
