@@ -70,7 +70,7 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	planned := deployment.Compute(spec, wanted, known, private)
 	plan.promise(planned, state, d)
 	if state != nil || len(planned.Instances) > 1 {
-		explainPlan(d, at, spec, planned, known, private, state, plan)
+		explainPlan(d, at, spec, planned, known, private, state, plan, r.data.memory.recall(spec.ReleaseID).commits)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 }
@@ -149,7 +149,7 @@ func (m *deploymentModel) promise(planned deployment.Planned, state *deploymentM
 
 // explainPlan is the one warning that tells a reviewer in which order things
 // will be done, what differs besides the release, and what to beware of.
-func explainPlan(d Diagnostics, at path.Path, spec deployment.Spec, planned deployment.Planned, known deployment.State, private deployment.Private, state *deploymentModel, plan deploymentModel) {
+func explainPlan(d Diagnostics, at path.Path, spec deployment.Spec, planned deployment.Planned, known deployment.State, private deployment.Private, state *deploymentModel, plan deploymentModel, commits []commitModel) {
 	if !planned.Changes || planned.Unknown {
 		return
 	}
@@ -161,6 +161,9 @@ func explainPlan(d Diagnostics, at path.Path, spec deployment.Spec, planned depl
 		if fields := changedFields(*state, plan); len(fields) > 0 {
 			lines = append(lines, "Changed besides the release: "+strings.Join(fields, ", ")+".")
 		}
+	}
+	if len(commits) > 0 && known.RunningReleaseID != spec.ReleaseID {
+		lines = append(lines, "Brings: "+commitList(commits)+".")
 	}
 	if len(planned.Moves) > 0 {
 		slices.Sort(planned.Moves)
@@ -199,6 +202,20 @@ func order(batches [][]string) string {
 		parts = append(parts, strings.Join(batch, " + "))
 	}
 	return strings.Join(parts, ", then ")
+}
+
+// commitList shows the newest commits, shortened when there are many.
+func commitList(commits []commitModel) string {
+	var parts []string
+	for n, c := range commits {
+		if n == 10 && len(commits) > 12 {
+			parts = append(parts, fmt.Sprintf("and %d more", len(commits)-n))
+			break
+		}
+		sha := c.SHA.ValueString()
+		parts = append(parts, fmt.Sprintf("%s %s (%s)", sha[:min(7, len(sha))], c.Subject.ValueString(), c.Author.ValueString()))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // changedFields names what differs in configuration, without values.

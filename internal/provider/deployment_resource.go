@@ -73,7 +73,7 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 	for _, note := range observed.Private.Notes {
 		d.Notice(at, noteSummary(target, note), note.Text)
 	}
-	observed.Private.Recipe = r.data.Recipe(ctx, state.ReleaseID.ValueString())
+	observed.Private.Recipe = r.data.memory.recall(state.ReleaseID.ValueString()).recipe
 	state.setKnown(ctx, observed.State, d.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	writePrivate(ctx, resp.Private, observed.Private, d)

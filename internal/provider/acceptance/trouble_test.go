@@ -1,0 +1,101 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package acceptance
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/testrig"
+)
+
+// What can be wrong with a host or its access is said clearly, at the host,
+// with what to do, and changes nothing.
+func TestTroubleWithHosts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		options []testrig.FleetOption
+		change  func(*testing.T, *shop)
+		says    []string
+	}{
+		"a wrong host key": {nil, func(t *testing.T, s *shop) {
+			wrong := testrig.NewKeyPair(t, "")
+			s.SSH = strings.Replace(s.SSH, strings.TrimSpace(s.fleet.Hosts[0].KnownHost()), strings.TrimSpace(s.fleet.Hosts[0].KnownHostWith(wrong)), 1)
+		}, []string{"app-1", "SHA256:", "known_hosts"}},
+		"an unknown host": {nil, func(_ *testing.T, s *shop) {
+			s.SSH = strings.Replace(s.SSH, strings.TrimSpace(s.fleet.Hosts[0].KnownHost()), "", 1)
+		}, []string{"app-1", "known_hosts", "SHA256:"}},
+		"a refused key": {nil, func(t *testing.T, s *shop) {
+			s.SSH = strings.Replace(s.SSH, strings.TrimSpace(s.fleet.Key.Private), strings.TrimSpace(testrig.NewKeyPair(t, "").Private), 1)
+		}, []string{"app-1", "deploy", "key"}},
+		"only passwords":      {[]testrig.FleetOption{testrig.SSHD("PubkeyAuthentication no", "PasswordAuthentication yes")}, func(*testing.T, *shop) {}, []string{"app-1", "password"}},
+		"a host that is down": {nil, func(t *testing.T, s *shop) { s.fleet.Hosts[0].Kill(t) }, []string{"app-1", "reach"}},
+		"no space": {[]testrig.FleetOption{testrig.Space(1 << 20)}, func(_ *testing.T, s *shop) {
+			s.repo.Git("config", "core.bigFileThreshold", "1")
+			s.repo.Write("big", strings.Repeat("not zeroes ", 300_000))
+			s.commit("v1 big")
+		}, []string{"app-1", "space"}},
+		"a current that is a directory": {nil, func(t *testing.T, s *shop) {
+			s.fleet.Hosts[0].Exec(t, "mkdir -p /srv/api/current && echo mine > /srv/api/current/file && chown -R deploy /srv/api")
+		}, []string{"app-1", "current", "directory"}},
+		"a path that is a file": {nil, func(t *testing.T, s *shop) { s.fleet.Hosts[0].Exec(t, "echo mine > /srv/api") }, []string{"app-1", "/srv/api"}},
+		"a path without rights": {nil, func(t *testing.T, s *shop) {
+			s.fleet.Hosts[0].Exec(t, "mkdir /srv/api && chown root /srv/api && chmod 755 /srv/api")
+		}, []string{"app-1", "/srv/api"}},
+		"an install command that fails": {nil, func(_ *testing.T, s *shop) {
+			s.Target = `install = ["echo looking for the wheel", "no-such-program --now"]`
+		}, []string{"app-1", "install", "no-such-program"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop(t, 1, c.options...)
+			c.change(t, s)
+			before, _ := s.fleet.Hosts[0].Try("find /srv | sort")
+			s.write()
+			s.tf.ApplyFails().MustSay(t, append(c.says, "delivery_deployment.api")...)
+			if after, _ := s.fleet.Hosts[0].Try("find /srv | sort"); after != before {
+				t.Errorf("the failed apply left something:\n%s", after)
+			}
+			if s.tf.Has("delivery_deployment.api") {
+				t.Error("the failed deployment is in the state")
+			}
+		})
+	}
+}
+
+// A bastion is passed through, with its host key checked too.
+func TestThroughABastion(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 2, testrig.BehindBastion())
+	s.Health = strings.Replace(s.Health, "20s", "30s", 1)
+	s.write()
+	s.tf.Apply()
+	s.runs(s.releaseID())
+	s.tf.NoChanges()
+	s.tf.Destroy()
+}
+
+// Two applies at one target: one works, the other says who holds the lock.
+func TestTwoAppliesAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 1)
+	s.write()
+	s.tf.Apply()
+	s.Rolling = `min_healthy_time = "25s"`
+	s.Health = strings.Replace(healthCheck, "20s", "60s", 1)
+	s.write()
+	s.commit("v2")
+	other := s.tf.Sibling()
+	out := s.tf.Run("state", "pull")
+	other.Write("terraform.tfstate", out.Stdout)
+	other.Write("main.tf", s.render(s.config))
+	file := other.SavePlan()
+	process := s.tf.StartApply()
+	waitFor(t, func() bool { return s.answer(s.fleet.Hosts[0]) == "v2" })
+	other.ApplyFails(file).MustSay(t, "lock", "update", "since")
+	if out := process.Wait(); out.Err != nil {
+		t.Errorf("the apply that held the lock failed:\n%s", out.Text())
+	}
+	s.answers("v2")
+}
