@@ -1,7 +1,7 @@
-//go:build !linux
-
 // Copyright (c) The tfdelivery authors
 // SPDX-License-Identifier: MPL-2.0
+
+//go:build !linux
 
 package testrig
 

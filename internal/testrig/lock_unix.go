@@ -1,7 +1,7 @@
-//go:build unix
-
 // Copyright (c) The tfdelivery authors
 // SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
 
 package testrig
 
