@@ -5,6 +5,7 @@ package release
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
@@ -37,6 +38,7 @@ func Compute(in Input) (Planned, error) {
 	p := Planned{
 		ID: d.Name + ":" + version, Pipeline: d.Name, Version: version,
 		Commit: o.Commit, Content: o.Content, Definition: d.Digest(), Ref: in.Ref,
+		Source: sourceURL(d),
 	}
 	if problem := conflict(in, p); problem != nil {
 		return Planned{}, problem
@@ -47,8 +49,8 @@ func Compute(in Input) (Planned, error) {
 	case o.Since == in.Prior.Commit:
 		p.Commits = o.Commits
 	}
-	if p.Digest == "" && o.Existing != nil && o.Existing.Version == version {
-		p.Digest = o.Existing.Digest
+	if e := o.Existing; e != nil && e.Version == version {
+		p.Digest, p.Ref, p.Source = e.Digest, e.Ref, e.Source
 	}
 	return p, nil
 }
@@ -62,6 +64,26 @@ func checkRef(d pipeline.Definition, ref string) *Problem {
 		return &Problem{"ref", "A ref is not possible here", "The pipeline's source is not a Git repository, so there is no branch, tag or commit to choose: remove ref."}
 	}
 	return nil
+}
+
+// sourceURL is where the source is, for those who look at a release elsewhere.
+// A directory means something on one machine only.
+func sourceURL(d pipeline.Definition) string {
+	raw := ""
+	switch {
+	case builtElsewhere(d) != nil:
+		raw = d.Artifact.URL
+	case d.Source != nil && d.Source.Git != nil:
+		raw = d.Source.Git.URL
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil {
+		return raw // user@host:path is no URL, and holds no password
+	}
+	if _, secret := u.User.Password(); secret || u.Scheme != "ssh" {
+		u.User = nil
+	}
+	return u.String()
 }
 
 // versionOf is the version that is asked for, or follows from what was observed.

@@ -5,13 +5,12 @@ package release
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"crypto/sha256"
-	"encoding/hex"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
@@ -61,6 +60,8 @@ type Existing struct {
 	Content    string `json:"content,omitempty"`
 	Definition string `json:"definition"`
 	Digest     string `json:"digest"` // of the manifest
+	Ref        string `json:"ref,omitempty"`
+	Source     string `json:"source,omitempty"`
 }
 
 const observationSchema = 1
@@ -169,7 +170,7 @@ func (s *Service) observeStore(ctx context.Context, r Request, o *Observation) (
 	}
 	o.Existing = &Existing{
 		Version: existing.Version, Commit: existing.Commit, Content: existing.Content,
-		Definition: existing.Definition, Digest: existing.Digest,
+		Definition: existing.Definition, Digest: existing.Digest, Ref: existing.Ref, Source: existing.Source,
 	}
 	return ""
 }

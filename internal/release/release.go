@@ -66,6 +66,7 @@ type Planned struct {
 	Content    string   `json:"content,omitempty"` // digest of a directory, or of what was built elsewhere
 	Definition string   `json:"definition"`        // digest
 	Ref        string   `json:"ref,omitempty"`
+	Source     string   `json:"source,omitempty"`  // the repository's URL, without credentials
 	Commits    []Commit `json:"commits,omitempty"` // new since the prior release, newest first
 	// Digest of the manifest, when the release is known to exist already.
 	Digest string `json:"digest,omitempty"`
@@ -81,6 +82,8 @@ type Recipe struct {
 // Made is a release with its evidence.
 type Made struct {
 	store.Release
+	// Planned is the plan with what is known now: to be kept as the recipe.
+	Planned   Planned
 	CreatedAt time.Time
 	Checks    map[string]store.Check
 	// Reused: it existed already, made of the same inputs.

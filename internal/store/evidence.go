@@ -32,8 +32,8 @@ func (e Evidence) check() error {
 	if e.CreatedAt.IsZero() {
 		return errors.New("evidence needs the time when the release was made")
 	}
-	if len(e.Files) >= maxLayers {
-		return fmt.Errorf("the stages left %d reports and logs, and at most %d can be kept", len(e.Files), maxLayers-1)
+	if len(e.Files) > MaxEvidenceFiles {
+		return fmt.Errorf("the stages left %d reports and logs, and at most %d can be kept", len(e.Files), MaxEvidenceFiles)
 	}
 	for _, f := range e.Files {
 		if f.Kind != FileJUnit && f.Kind != FileLog {

@@ -45,6 +45,8 @@ const (
 	maxTags     = 100_000
 	// MaxEvidenceFile is the largest report or log, in bytes.
 	MaxEvidenceFile = 64 << 20
+	// MaxEvidenceFiles is how many a release has at most.
+	MaxEvidenceFiles = 1024
 )
 
 // emptyBlob is the content that the OCI specification gives to things that

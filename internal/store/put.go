@@ -72,6 +72,13 @@ func putRelease(ctx context.Context, b backend, tx transaction, record Record, a
 	return sameOrConflict(existing, record)
 }
 
+// ManifestDigest is the digest that the release's manifest has, in any store.
+func (r Record) ManifestDigest() (string, error) {
+	r.Schema = RecordSchema
+	_, release, err := releaseManifest(r)
+	return release.Digest, err
+}
+
 // sameOrConflict accepts an existing release made of the same inputs and
 // bytes. Bytes are the same, too, when only their compression differs.
 func sameOrConflict(existing Release, wanted Record) (Release, error) {
