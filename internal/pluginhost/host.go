@@ -71,6 +71,8 @@ type Found struct {
 type Host struct {
 	options Options
 	logger  hclog.Logger
+	closing context.Context // ends with the host
+	close   context.CancelFunc
 
 	mu        sync.Mutex
 	closed    bool
@@ -102,6 +104,7 @@ func New(options Options) *Host {
 	if h.logger == nil {
 		h.logger = hclog.NewNullLogger()
 	}
+	h.closing, h.close = context.WithCancel(context.Background())
 	hostsMu.Lock()
 	hosts[h] = struct{}{}
 	hostsMu.Unlock()
@@ -159,6 +162,7 @@ func (h *Host) Close() {
 	dir := h.dir
 	h.dir = nil
 	h.mu.Unlock()
+	h.close()
 	hostsMu.Lock()
 	delete(hosts, h)
 	hostsMu.Unlock()
@@ -212,19 +216,25 @@ func (h *Host) started(ctx context.Context, s *slot) (*process, error) {
 	if s.current != nil && s.current.alive() {
 		return s.current, nil
 	}
+	if s.current != nil {
+		s.current.close()
+	}
 	dir, err := h.directory()
 	if err != nil {
 		return nil, err
 	}
-	process, err := start(ctx, h, dir, s.program)
+	starting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.closing, cancel)()
+	process, err := start(starting, h, dir, s.program)
+	if h.closing.Err() != nil {
+		if err == nil {
+			process.close()
+		}
+		return nil, errClosed
+	}
 	if err != nil {
 		return nil, err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		process.close()
-		return nil, errClosed
 	}
 	s.current = process
 	return process, nil
@@ -248,7 +258,7 @@ func (s *slot) running(ctx context.Context) (*process, error) {
 }
 
 func (s *slot) close() {
-	// A start in progress fails by itself: its process is killed by start.
+	// A start in progress has been cancelled, and gives its lock back soon.
 	s.mu <- struct{}{}
 	defer func() { <-s.mu }()
 	if s.current != nil {

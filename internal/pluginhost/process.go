@@ -41,9 +41,11 @@ type process struct {
 	dir         string
 	endAttend   context.CancelFunc
 
-	mu         sync.Mutex
-	configured bool
-	hung       time.Duration // silence for which it was killed; 0: it was not
+	configuring sync.Mutex
+	configured  bool
+
+	mu   sync.Mutex
+	hung time.Duration // silence for which it was killed; 0: it was not
 }
 
 // start runs a program up to its description.
@@ -135,8 +137,8 @@ func (x *process) attend(ctx context.Context, silence time.Duration) {
 
 // configure hands the connection configuration over, once.
 func (x *process) configure(ctx context.Context, h *Host) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.configuring.Lock()
+	defer x.configuring.Unlock()
 	if x.configured {
 		return nil
 	}
@@ -175,14 +177,19 @@ func orEmpty(config json.RawMessage) json.RawMessage {
 
 func (x *process) alive() bool { return x.runner.how() == "" }
 
-// gone says how a program ended during a call, with its last words.
-func (x *process) gone(call string) *deployer.Error {
+// waitExit waits a moment for the end of a process whose connection broke.
+func (x *process) waitExit() {
 	wait := time.NewTimer(exitWait)
 	defer wait.Stop()
 	select {
 	case <-x.runner.exited:
 	case <-wait.C:
 	}
+}
+
+// gone says how a program ended during a call, with its last words.
+func (x *process) gone(call string) *deployer.Error {
+	x.waitExit()
 	x.mu.Lock()
 	hung := x.hung
 	x.mu.Unlock()
@@ -202,8 +209,12 @@ func (x *process) gone(call string) *deployer.Error {
 
 // notStarted explains why a program did not become a deployer.
 func (x *process) notStarted(ctx context.Context, err error) error {
-	e := &deployer.Error{Code: deployer.CodeFailed, Step: "start", Log: x.runner.tail.last()}
+	timedOut := strings.Contains(err.Error(), "timeout while waiting for plugin to start")
 	first := x.runner.handshake()
+	if first == "" && x.runner.cmd.Process != nil {
+		x.waitExit()
+	}
+	e := &deployer.Error{Code: deployer.CodeFailed, Step: "start", Log: x.runner.tail.last()}
 	how := x.runner.how()
 	switch version := offeredVersion(first); {
 	case ctx.Err() != nil:
@@ -217,10 +228,10 @@ func (x *process) notStarted(ctx context.Context, err error) error {
 		e.Advice = "Install a version of the deployer that was made for this provider, or the other way round."
 	case first != "" && version == 0:
 		e.Message = fmt.Sprintf("%s is no deployer: it began with %q", x.program.path, shorten(first))
-	case first == "" && how != "":
-		e.Message = fmt.Sprintf("%s ended at once (%s)", x.program.path, how)
-	case first == "":
+	case timedOut:
 		e.Message = fmt.Sprintf("%s did not answer in time", x.program.path)
+	case first == "":
+		e.Message = fmt.Sprintf("%s ended at once (%s)", x.program.path, how)
 	default:
 		e.Message = fmt.Sprintf("%s did not start as a deployer: %s", x.program.path, asError(err, "").Message)
 	}

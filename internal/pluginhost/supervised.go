@@ -59,14 +59,18 @@ func read[T any](s *supervised, ctx context.Context, name string, call func(depl
 	}
 }
 
-// change makes a call that changes something. It is never repeated, and never
-// goes to a process that was not there before: what the old one knew is lost,
-// and somebody has to look first.
+// change makes a call that changes something. It is never repeated and never
+// starts a process: what the old one knew is lost, and somebody has to look
+// first (a call that only reads starts the new one).
 func change[T any](s *supervised, ctx context.Context, name string, call func(deployer.Deployer) (T, error)) (T, error) {
 	x, err := s.slot.running(ctx)
 	if err != nil {
 		var zero T
 		return zero, err
+	}
+	if err := x.configure(ctx, s.host); err != nil {
+		var zero T
+		return zero, x.explain(err, "configure")
 	}
 	out, err := call(x.wire)
 	return out, x.explain(err, name)

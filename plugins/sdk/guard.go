@@ -21,6 +21,7 @@ const (
 	hostCheck     = 250 * time.Millisecond // how often the host is looked for
 	hostGrace     = 5 * time.Second        // a lost heartbeat, while the parent is still there
 	hostFirstBeat = time.Minute            // a host that has never attended
+	lastWords     = 500 * time.Millisecond // for answers, before the connection is closed
 )
 
 // guard knows which steps run, and ends the process between them and not in
@@ -94,9 +95,13 @@ func (g *guard) end(why string) {
 	log.Printf("[INFO] ending: %s", why)
 	g.stop()
 	g.drain()
-	if server != nil {
-		server.Stop()
+	if server == nil {
+		return
 	}
+	// The answers of the last steps are still on their way.
+	last := time.AfterFunc(lastWords, server.Stop)
+	defer last.Stop()
+	server.GracefulStop()
 }
 
 // drain waits for the running steps, as long as the budget lasts.
