@@ -39,6 +39,13 @@ func NewTerraform(t testing.TB) *Terraform {
 	return newTerraform(t, Provider(t))
 }
 
+// NewTerraformFromMirror makes a working directory that knows providers only
+// from a filesystem mirror, so terraform init comes first, as users have it.
+func NewTerraformFromMirror(t testing.TB, mirror string) *Terraform {
+	t.Helper()
+	return setUp(t, mirror, fmt.Sprintf("filesystem_mirror {\n    path = %q\n  }", mirror))
+}
+
 // Sibling is another working directory with the same programs, such as a
 // second checkout of the same configuration.
 func (tf *Terraform) Sibling() *Terraform {
@@ -47,6 +54,11 @@ func (tf *Terraform) Sibling() *Terraform {
 }
 
 func newTerraform(t testing.TB, provider string) *Terraform {
+	t.Helper()
+	return setUp(t, provider, fmt.Sprintf("dev_overrides {\n    \"tfdelivery/delivery\" = %q\n  }\n  direct {}", provider))
+}
+
+func setUp(t testing.TB, provider, installation string) *Terraform {
 	t.Helper()
 	base := t.TempDir()
 	tf := &Terraform{Dir: filepath.Join(base, "work"), Provider: provider, t: t}
@@ -57,8 +69,7 @@ func newTerraform(t testing.TB, provider string) *Terraform {
 		}
 	}
 	config := filepath.Join(base, "terraform.rc")
-	writeFile(t, config, fmt.Sprintf(
-		"disable_checkpoint = true\nprovider_installation {\n  dev_overrides {\n    \"tfdelivery/delivery\" = %q\n  }\n  direct {}\n}\n", provider), 0o644)
+	writeFile(t, config, "disable_checkpoint = true\nprovider_installation {\n  "+installation+"\n}\n", 0o644)
 	tf.Env = append(quietEnvironment(t), "HOME="+home, "TF_CLI_CONFIG_FILE="+config)
 	t.Cleanup(func() {
 		if t.Failed() {
