@@ -1,0 +1,173 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package hostdeploy
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+// A token holds the number of the lock on each machine, by place.
+type token map[string]int64
+
+func parseToken(text string) (token, error) {
+	var t token
+	if err := json.Unmarshal([]byte(text), &t); err != nil {
+		return nil, deployer.Errorf(deployer.CodeFenced, "the lock's token is not one of this deployer; nothing was changed")
+	}
+	return t, nil
+}
+
+// number is the lock on one machine, as the scripts take it; one that was never
+// taken fences.
+func (t token) number(s *site) string { return strconv.FormatInt(t[s.place], 10) }
+
+// Acquire implements [deployer.Locker]. The first machine in the order of their
+// places decides between two operations; the others are taken at once after
+// it, while all connections were made at the same time.
+func (d *Deployer) Acquire(ctx context.Context, req deployer.AcquireRequest) (deployer.Lock, error) {
+	sites, err := d.sites(req.Target, req.Previous)
+	if err != nil {
+		return deployer.Lock{}, err
+	}
+	slices.SortFunc(sites, func(a, b *site) int { return strings.Compare(a.place, b.place) })
+	holder, err := json.Marshal(deployer.Holder{Actor: req.Operation.Actor, Operation: req.Operation, Since: time.Now().UTC().Truncate(time.Second)})
+	if err != nil {
+		return deployer.Lock{}, deployer.Errorf(deployer.CodeInvalid, "operation: %v", err)
+	}
+	numbers := make([]int64, len(sites))
+	take := func(n int, s *site) (err error) {
+		numbers[n], err = s.acquire(ctx, req.Lease, ascii(holder))
+		return err
+	}
+	errs := d.firstAlone(ctx, sites, take)
+	lock := deployer.Lock{}
+	held := token{}
+	for n, s := range sites {
+		if numbers[n] > 0 {
+			held[s.place] = numbers[n]
+		}
+		if errs[n] != nil && !s.desired && deployer.CodeOf(errs[n]) == deployer.CodeUnreachable {
+			lock.Unreachable = append(lock.Unreachable, s.id)
+			errs[n] = nil
+		}
+	}
+	if err := firstOf(errs); err != nil {
+		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+		defer cancel()
+		each(sites, func(_ int, s *site) error { return s.release(own, held) })
+		return deployer.Lock{}, err
+	}
+	text, err := json.Marshal(held)
+	lock.Token = string(text)
+	return lock, err
+}
+
+// firstAlone does something at the first site and, if that did not fail for
+// good, at all the others at once.
+func (d *Deployer) firstAlone(ctx context.Context, sites []*site, do func(n int, s *site) error) []error {
+	if len(sites) < 2 {
+		return each(sites, do)
+	}
+	warm, stop := context.WithCancel(ctx)
+	defer stop()
+	for _, s := range sites[1:] {
+		go func() { _ = s.machine.warm(warm) }()
+	}
+	first := do(0, sites[0])
+	if first != nil && (sites[0].desired || deployer.CodeOf(first) != deployer.CodeUnreachable) {
+		return append([]error{first}, make([]error, len(sites)-1)...)
+	}
+	return append([]error{first}, each(sites[1:], func(n int, s *site) error { return do(n+1, s) })...)
+}
+
+const releaseTimeout = 10 * time.Second
+
+func (s *site) acquire(ctx context.Context, lease time.Duration, holder string) (int64, error) {
+	ans, err := s.tell(ctx, call{}, "acquire", seconds(lease), holder)
+	if err != nil {
+		return 0, s.fault("lock", err)
+	}
+	text, _ := ans.get("lock")
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		return 0, s.fault("lock", deployer.Errorf(deployer.CodeFailed, "%s", withOutput("the lock could not be taken", ans.output)))
+	}
+	return n, nil
+}
+
+// Renew implements [deployer.Locker].
+func (d *Deployer) Renew(ctx context.Context, req deployer.RenewRequest) error {
+	sites, held, err := d.locked(req.Target, req.Previous, req.Token)
+	if err != nil {
+		return err
+	}
+	return firstOf(each(sites, func(_ int, s *site) error {
+		_, err := s.tell(ctx, call{}, "renew", held.number(s), seconds(req.Lease))
+		return s.fault("lock", err)
+	}))
+}
+
+// Release implements [deployer.Locker].
+func (d *Deployer) Release(ctx context.Context, req deployer.ReleaseRequest) error {
+	sites, held, err := d.locked(req.Target, req.Previous, req.Token)
+	if err != nil {
+		return err
+	}
+	return firstOf(each(sites, func(_ int, s *site) error { return s.release(ctx, held) }))
+}
+
+func (s *site) release(ctx context.Context, held token) error {
+	if held[s.place] == 0 {
+		return nil
+	}
+	_, err := s.tell(ctx, call{}, "release", held.number(s))
+	return s.fault("lock", err)
+}
+
+// locked gives the sites of a target that the token's lock covers.
+func (d *Deployer) locked(target deployer.Target, previous *deployer.Target, text string) ([]*site, token, error) {
+	sites, err := d.sites(target, previous)
+	if err != nil {
+		return nil, nil, err
+	}
+	held, err := parseToken(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	return slices.DeleteFunc(sites, func(s *site) bool { return held[s.place] == 0 && !s.desired }), held, nil
+}
+
+// seconds writes a duration in whole seconds, rounded up.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
+}
+
+// ascii escapes what is not ASCII in JSON, since some shells spoil single bytes.
+func ascii(text []byte) string {
+	var b strings.Builder
+	for _, r := range string(text) {
+		switch {
+		case r < 0x80:
+			b.WriteRune(r)
+		case r > 0xffff:
+			r -= 0x10000
+			b.WriteString(`\u` + hex4(0xd800+r>>10) + `\u` + hex4(0xdc00+r&0x3ff))
+		default:
+			b.WriteString(`\u` + hex4(r))
+		}
+	}
+	return b.String()
+}
+
+func hex4(r rune) string {
+	text := strconv.FormatInt(int64(r), 16)
+	return strings.Repeat("0", 4-len(text)) + text
+}

@@ -1,0 +1,47 @@
+# Shared by the agent and by what stays on the host: who a process is.
+
+# started PID sets $born to the moment at which a process started, so that a
+# pid that was given to another process is not taken for it. False: no process.
+started() {
+  born=
+  stat=
+  if [ -r "/proc/$1/stat" ]; then
+    IFS= read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
+    stat=${stat##*) }
+    set -- $stat
+    [ "$1" != Z ] && [ "$1" != X ] || return 1
+    born=${20}
+    return
+  fi
+  kill -0 "$1" 2>/dev/null || return 1
+  if [ -r /proc/self/stat ]; then
+    born=hidden
+    return
+  fi
+  set -- $(ps -o state= -o lstart= -p "$1" 2>/dev/null)
+  case $1 in '' | Z*) return 1 ;; esac
+  born=$2-$3-$4-$5-$6
+}
+
+# alive PID BORN
+alive() {
+  [ -n "$1" ] && [ -n "$2" ] && started "$1" && [ "$born" = "$2" ]
+}
+
+# put FILE TEXT replaces a file as a whole.
+put() {
+  printf '%s\n' "$2" >"$1.$$" && mv -f "$1.$$" "$1"
+}
+
+# own_session COMMAND... runs a command in a session of its own, in its place.
+# detached COMMAND... leaves it behind in one, with its signals as they were.
+if command -v setsid >/dev/null 2>&1; then
+  own_session='setsid'
+  detached='setsid setsid'
+elif command -v perl >/dev/null 2>&1; then
+  own_session='perl -MPOSIX -ePOSIX::setsid();exec(@ARGV)'
+  detached='perl -MPOSIX -efork&&exit;POSIX::setsid();exec(@ARGV)'
+else
+  own_session=
+  detached=
+fi

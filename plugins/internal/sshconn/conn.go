@@ -1,0 +1,186 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package sshconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+// Conn is one connection to one host.
+type Conn struct {
+	client *ssh.Client
+	raw    net.Conn
+	done   chan struct{}
+	rtt    atomic.Int64
+}
+
+func newConn(client *ssh.Client, raw net.Conn) *Conn {
+	c := &Conn{client: client, raw: raw, done: make(chan struct{})}
+	go func() {
+		_ = client.Wait()
+		close(c.done)
+	}()
+	go c.keepalive()
+	return c
+}
+
+// keepalive closes a connection whose other end no longer answers.
+func (c *Conn) keepalive() {
+	tick := time.NewTicker(keepaliveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-tick.C:
+		}
+		late := time.AfterFunc(keepaliveAnswer, func() { _ = c.raw.Close() })
+		_, _, err := c.client.SendRequest("keepalive@openssh.com", true, nil)
+		late.Stop()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+func (c *Conn) alive() bool {
+	select {
+	case <-c.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Close ends the connection and all that goes through it.
+func (c *Conn) Close() error {
+	err := c.client.Close()
+	_ = c.raw.Close()
+	return err
+}
+
+// Latency is the time that opening a channel took: one round trip. 0: not known
+// yet.
+func (c *Conn) Latency() time.Duration { return time.Duration(c.rtt.Load()) }
+
+// Dial connects to an address as the host sees it. An error of a server that
+// forbids forwarding has the code refused; of an address that does not answer,
+// failed.
+func (c *Conn) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := c.client.DialContext(ctx, network, address)
+	var open *ssh.OpenChannelError
+	if errors.As(err, &open) {
+		if open.Reason == ssh.Prohibited {
+			return nil, refused("the SSH server forbids forwarding to "+address, "Allow it (AllowTcpForwarding yes), or use a command check.")
+		}
+		return nil, &deployer.Error{Code: deployer.CodeFailed, Message: "nobody answers there (" + open.Message + ")"}
+	}
+	return conn, err
+}
+
+// ErrNoSession says that the server grants no further session on this
+// connection (MaxSessions) for now.
+var ErrNoSession = errors.New("the server grants no further session on this connection")
+
+// Session is a command that runs on the host.
+type Session struct {
+	channel ssh.Channel
+	done    chan struct{}
+	status  int
+	once    sync.Once
+}
+
+// Start runs a command by the login shell. It does not wait for the server to
+// confirm: what is written to the session's input follows at once.
+func (c *Conn) Start(ctx context.Context, command string) (*Session, error) {
+	type opened struct {
+		channel  ssh.Channel
+		requests <-chan *ssh.Request
+		err      error
+	}
+	answer := make(chan opened, 1)
+	begun := time.Now()
+	go func() {
+		channel, requests, err := c.client.OpenChannel("session", nil)
+		answer <- opened{channel, requests, err}
+	}()
+	var got opened
+	select {
+	case got = <-answer:
+	case <-ctx.Done():
+		go func() {
+			if late := <-answer; late.err == nil {
+				go ssh.DiscardRequests(late.requests)
+				_ = late.channel.Close()
+			}
+		}()
+		return nil, interrupted(ctx)
+	}
+	var open *ssh.OpenChannelError
+	if errors.As(got.err, &open) {
+		return nil, fmt.Errorf("%w: %s", ErrNoSession, open.Message)
+	}
+	if got.err != nil {
+		return nil, &deployer.Error{Code: deployer.CodeUnreachable, Message: "the connection was lost: " + plainText(got.err)}
+	}
+	c.rtt.CompareAndSwap(0, int64(time.Since(begun)))
+	s := &Session{channel: got.channel, done: make(chan struct{}), status: -1}
+	go s.follow(got.requests)
+	if _, err := got.channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{command})); err != nil {
+		_ = got.channel.Close()
+		return nil, &deployer.Error{Code: deployer.CodeUnreachable, Message: "the connection was lost: " + plainText(err)}
+	}
+	go func() { _, _ = io.Copy(io.Discard, got.channel.Stderr()) }()
+	return s, nil
+}
+
+// follow reads the messages of a session, of which only the exit status matters.
+func (s *Session) follow(requests <-chan *ssh.Request) {
+	defer close(s.done)
+	for r := range requests {
+		if r.Type == "exit-status" {
+			var m struct{ Status uint32 }
+			if ssh.Unmarshal(r.Payload, &m) == nil {
+				s.status = int(m.Status)
+			}
+		}
+		if r.WantReply {
+			_ = r.Reply(false, nil)
+		}
+	}
+}
+
+// Read reads the command's output.
+func (s *Session) Read(p []byte) (int, error) { return s.channel.Read(p) }
+
+// Write writes to the command's input.
+func (s *Session) Write(p []byte) (int, error) { return s.channel.Write(p) }
+
+// Close ends the session on this side. What runs on the host sees the end of
+// its input.
+func (s *Session) Close() error {
+	s.once.Do(func() { _ = s.channel.Close() })
+	return nil
+}
+
+// Status waits for the end of the command and gives its exit status; -1 when
+// it has none.
+func (s *Session) Status() int {
+	<-s.done
+	return s.status
+}
