@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -23,7 +24,8 @@ type job struct {
 	done    chan struct{}
 	check   Check
 	reports []Report
-	failure *StageError // also of a stage that may fail
+	failure *StageError   // also of a stage that may fail
+	needs   map[*job]bool // directly or not
 }
 
 // passed says whether stages that need this one may run.
@@ -61,7 +63,7 @@ func run(ctx context.Context, d Definition, options Options) (Result, error) {
 	defer abort(nil)
 	e := &engine{definition: d, options: options, jobs: map[string]*job{}, slots: make(chan struct{}, options.Parallel), abort: abort}
 	for _, s := range d.Stages {
-		e.jobs[s.Name] = &job{stage: s, done: make(chan struct{})}
+		e.jobs[s.Name] = &job{stage: s, done: make(chan struct{}), needs: map[*job]bool{}}
 	}
 	e.sort()
 	var all sync.WaitGroup
@@ -83,7 +85,12 @@ func (e *engine) sort() {
 			ready := !slices.ContainsFunc(s.Needs, func(need string) bool { return !placed[need] })
 			if ready && !placed[s.Name] {
 				placed[s.Name] = true
-				e.order = append(e.order, e.jobs[s.Name])
+				j := e.jobs[s.Name]
+				for _, need := range s.Needs {
+					j.needs[e.jobs[need]] = true
+					maps.Copy(j.needs, e.jobs[need].needs)
+				}
+				e.order = append(e.order, j)
 			}
 		}
 	}
@@ -212,7 +219,7 @@ func (e *engine) overlay(ctx context.Context) (string, error) {
 	}
 	for i, j := range e.order {
 		for _, earlier := range e.order[:i] {
-			if e.reaches(j, earlier) {
+			if j.needs[earlier] {
 				continue
 			}
 			name, err := differ(ctx, e.artifacts(j), e.artifacts(earlier))
@@ -229,14 +236,4 @@ func (e *engine) overlay(ctx context.Context) (string, error) {
 		}
 	}
 	return dir, nil
-}
-
-// reaches says whether a job needs another one, directly or not.
-func (e *engine) reaches(from, to *job) bool {
-	for _, need := range from.stage.Needs {
-		if need == to.stage.Name || e.reaches(e.jobs[need], to) {
-			return true
-		}
-	}
-	return false
 }
