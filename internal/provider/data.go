@@ -6,10 +6,15 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"os"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/pluginhost"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/release"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
@@ -35,7 +40,9 @@ type Data struct {
 	// such as an address that this same apply will create.
 	Unknown Unknown
 
-	processes *Processes
+	processes    *Processes
+	memory       releaseMemory
+	observations observations
 
 	storeOnce sync.Once
 	store     store.Store
@@ -66,6 +73,31 @@ func (d *Data) Store(context.Context) (store.Store, error) {
 	return d.store, d.storeErr
 }
 
+// Releases makes releases with what the provider block gives.
+func (d *Data) Releases() *release.Service {
+	return &release.Service{
+		Store:       d.Store,
+		Credentials: d.Git,
+		Secrets:     d.Secrets,
+		Log:         func(line string) { d.Logger.Debug(line) },
+	}
+}
+
+// Rebuild makes a release again that the store has lost, from the recipe that
+// a [release.Recipe] is.
+func (d *Data) Rebuild(ctx context.Context, recipe json.RawMessage) error {
+	var r release.Recipe
+	if err := json.Unmarshal(recipe, &r); err != nil {
+		return fmt.Errorf("how the release was made cannot be read: %w", err)
+	}
+	definition, err := pipeline.Parse(r.Definition)
+	if err != nil {
+		return err
+	}
+	_, err = d.Releases().Make(ctx, definition, r.Planned)
+	return err
+}
+
 // Host is the plugin host of this provider configuration. It has started no
 // deployer until one is asked for.
 func (d *Data) Host() *pluginhost.Host {
@@ -92,6 +124,34 @@ func (d *Data) UnknownFor(name string) bool {
 		// A custom deployer may declare that it uses the ssh block.
 		return d.Unknown.Plugins || d.Unknown.SSH
 	}
+}
+
+// newLogger writes what TF_LOG asks for, in the form that Terraform reads, with
+// no known secret in it.
+func newLogger(r *Redactor) hclog.Logger {
+	level := hclog.Off
+	for _, name := range []string{"TF_LOG", "TF_LOG_PROVIDER"} {
+		if asked := hclog.LevelFromString(os.Getenv(name)); asked != hclog.NoLevel {
+			level = asked
+		} else if os.Getenv(name) == "JSON" {
+			level = hclog.Trace
+		}
+	}
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "delivery", Level: level, JSONFormat: true, Output: redactingWriter{os.Stderr, r},
+	})
+}
+
+type redactingWriter struct {
+	to io.Writer
+	r  *Redactor
+}
+
+func (w redactingWriter) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.to, w.r.Redact(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // emptyConnection is the configuration of a deployer without one.

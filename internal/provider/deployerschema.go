@@ -41,12 +41,12 @@ func mustReadSchemas(name string) bundledSchemas {
 	if err != nil {
 		panic(err)
 	}
-	var d deployer.Description
-	if err := json.Unmarshal(raw, &d); err != nil {
+	d, err := sdk.ParseDescription(raw)
+	if err != nil {
 		panic(fmt.Errorf("schemas of the deployer %s: %w", name, err))
 	}
 	var s bundledSchemas
-	if len(d.ConnectionSchema) > 0 && string(d.ConnectionSchema) != "null" {
+	if len(d.ConnectionSchema) > 0 {
 		s.connection = mustParse(name, d.ConnectionSchema)
 	}
 	s.target = mustParse(name, d.TargetSchema)

@@ -203,28 +203,43 @@ func (r *reader) texts(at path.Path, v types.Map) map[string]string {
 	return out
 }
 
-// pipelinePath leads from a problem in a definition to the attribute of
-// delivery_pipeline that is to blame. Lists of a definition are in the order
-// of the configuration as long as nobody has normalized it.
-func pipelinePath(steps []string) path.Path {
+// pipelinePath leads from a problem in a definition, which names stages, to the
+// attribute of delivery_pipeline that is to blame.
+func pipelinePath(d pipeline.Definition, problem pipeline.Problem) path.Path {
 	at := path.Empty()
-	names := map[string]string{"stages": "stage"}
 	inMap := false
-	for i, step := range steps {
+	for i, step := range problem.Path {
 		index, err := strconv.Atoi(step)
 		switch {
+		case i == 1 && problem.Path[0] == "stage":
+			at = at.AtListIndex(stageIndex(d, problem, step))
 		case inMap:
 			at = at.AtMapKey(step)
 		case err == nil:
 			at = at.AtListIndex(index)
-		case i == 0 && names[step] != "":
-			at = at.AtName(names[step])
 		default:
 			at = at.AtName(step)
 		}
-		inMap = step == "environment_variables" && !inMap
+		inMap = i == 2 && step == "environment_variables"
 	}
 	return at
+}
+
+// stageIndex is where a stage is in the configuration: the first of its name,
+// or the second where the name itself is the problem.
+func stageIndex(d pipeline.Definition, problem pipeline.Problem, name string) int {
+	found := -1
+	for i, s := range d.Stages {
+		if s.Name != name {
+			continue
+		}
+		again := found >= 0
+		found = i
+		if again || len(problem.Path) < 3 || problem.Path[2] != "name" {
+			break
+		}
+	}
+	return max(found, 0)
 }
 
 // concernsUnknown says that a problem may be one only because a value is not

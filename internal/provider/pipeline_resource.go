@@ -46,7 +46,7 @@ func (*pipelineResource) ValidateConfig(ctx context.Context, req resource.Valida
 		return
 	}
 	for _, problem := range problems(definition, unknown) {
-		d.Invalid(pipelinePath(problem.Path), "Not a valid pipeline", sentence(problem.Message))
+		d.Invalid(pipelinePath(definition, problem), "Not a valid pipeline", sentence(problem.Message))
 	}
 }
 
@@ -61,7 +61,7 @@ func problems(definition pipeline.Definition, unknown path.Paths) []pipeline.Pro
 	}
 	var found []pipeline.Problem
 	for _, problem := range definition.Validate() {
-		at := pipelinePath(problem.Path)
+		at := pipelinePath(definition, problem)
 		steps := at.Steps()
 		// Which stage has which name is a matter of all of them.
 		aboutNames := len(steps) >= 3 && within(at, path.Root("stage")) && steps[2].Equal(path.PathStepAttributeName("needs"))
@@ -90,7 +90,7 @@ func (*pipelineResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	m.JSON = types.StringUnknown()
 	if len(unknown) == 0 {
 		for _, problem := range definition.Validate() {
-			d.Invalid(pipelinePath(problem.Path), "Not a valid pipeline", sentence(problem.Message))
+			d.Invalid(pipelinePath(definition, problem), "Not a valid pipeline", sentence(problem.Message))
 		}
 		if resp.Diagnostics.HasError() {
 			return

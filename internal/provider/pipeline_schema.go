@@ -22,9 +22,9 @@ func pipelineSchema() schema.Schema {
 			"about it is known at plan. Releases take it by its `json`. Importing one is not supported: there is nothing to import.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
-				MarkdownDescription: "The pipeline's name, the first half of the ids of its releases: at most 31 lower-case letters, digits and dashes.",
+				MarkdownDescription: "The pipeline's name, the first half of the ids of its releases: lower-case letters and digits, with single dashes between them, at most 63.",
 				Required:            true,
-				Validators:          []validator.String{name{"a pipeline"}},
+				Validators:          []validator.String{pipelineName{"a pipeline"}},
 			},
 			"id": schema.StringAttribute{
 				MarkdownDescription: "The pipeline's name.",
@@ -110,9 +110,8 @@ func pipelineSchema() schema.Schema {
 func stageAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"name": schema.StringAttribute{
-			MarkdownDescription: "The stage's name, by which others need it.",
+			MarkdownDescription: "The stage's name, by which others need it: lower-case letters and digits, with single `-` or `_` between them.",
 			Required:            true,
-			Validators:          []validator.String{name{"a stage"}},
 		},
 		"needs": schema.ListAttribute{
 			MarkdownDescription: "Names of stages that have to succeed before. Their `artifacts` are there when it runs.",
@@ -125,7 +124,7 @@ func stageAttributes() map[string]schema.Attribute {
 			Required:            true,
 		},
 		"timeout": schema.StringAttribute{
-			MarkdownDescription: "How long the stage may take, for each try, such as `\"10m\"`. Defaults to `\"30m\"`.",
+			MarkdownDescription: "How long the stage may take, for each try, such as `\"10m\"`. Defaults to `\"1h\"`.",
 			Optional:            true,
 			Validators:          []validator.String{duration{least: time.Second, most: longestStage}},
 		},

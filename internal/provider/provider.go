@@ -177,6 +177,7 @@ func (p *deliveryProvider) Resources(context.Context) []func() resource.Resource
 	return []func() resource.Resource{
 		NewPipelineResource,
 		NewReleaseResource,
+		NewDeploymentResource,
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -85,11 +84,12 @@ func unique[T any](d Diagnostics, block, attribute, what string, all []T, key fu
 
 // data turns the block into what resources use.
 func (m *providerModel) data(ctx context.Context, d Diagnostics) *Data {
+	redactor := NewRedactor()
 	data := &Data{
 		StoreLocation: DefaultStore,
 		Secrets:       map[string]string{},
-		Redactor:      NewRedactor(),
-		Logger:        hclog.Default().Named("delivery"),
+		Redactor:      redactor,
+		Logger:        newLogger(redactor),
 		Unknown: Unknown{
 			Store:   m.Store.IsUnknown() || !fullyKnown(ctx, m.Registry),
 			Git:     !fullyKnown(ctx, m.Git),
@@ -126,7 +126,8 @@ func (m *providerModel) data(ctx context.Context, d Diagnostics) *Data {
 		data.Redactor.Add(g.Token.ValueString(), g.PrivateKey.ValueString())
 	}
 	data.Plugins = pluginhost.Options{
-		Connections: map[string]json.RawMessage{"local": emptyConnection, "ssh": emptyConnection},
+		Directories: pluginhost.DefaultDirectories(),
+		Connections: map[string]json.RawMessage{"ssh": emptyConnection},
 		Logger:      data.Logger,
 	}
 	if !data.Unknown.SSH && !m.SSH.IsNull() {

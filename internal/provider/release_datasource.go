@@ -48,7 +48,7 @@ func (*releaseDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, 
 			"pipeline": schema.StringAttribute{
 				MarkdownDescription: "The name of the pipeline.",
 				Required:            true,
-				Validators:          []validator.String{name{"a pipeline"}},
+				Validators:          []validator.String{pipelineName{"a pipeline"}},
 			},
 			"version": schema.StringAttribute{
 				MarkdownDescription: "The release's version. Without it, the highest is taken.",
@@ -94,10 +94,14 @@ func (s *releaseDataSource) Read(ctx context.Context, req datasource.ReadRequest
 				"Apply what it depends on first, or let the data source depend on it (depends_on), so that it is read at apply.")
 		return
 	}
-	release, evidence, err := s.find(ctx, m.Pipeline.ValueString(), m.Version.ValueString())
+	release, evidence, err := findRelease(ctx, s.data, m.Pipeline.ValueString(), m.Version.ValueString())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		d.Invalid(s.missing(ctx, m))
+		at := path.Root("pipeline")
+		if !m.Version.IsNull() {
+			at = path.Root("version")
+		}
+		d.Invalid(at, "There is no such release", missingRelease(ctx, s.data, m.Pipeline.ValueString(), m.Version.ValueString()))
 		return
 	case err != nil:
 		d.Error(path.Root("pipeline"), "The release cannot be read from the store", err)
@@ -110,8 +114,9 @@ func (s *releaseDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	resp.Diagnostics.Append(resp.State.Set(ctx, &m)...)
 }
 
-func (s *releaseDataSource) find(ctx context.Context, pipeline, version string) (store.Release, store.Evidence, error) {
-	st, err := s.data.Store(ctx)
+// findRelease reads a release, the newest without a version, and its evidence.
+func findRelease(ctx context.Context, data *Data, pipeline, version string) (store.Release, store.Evidence, error) {
+	st, err := data.Store(ctx)
 	if err != nil {
 		return store.Release{}, store.Evidence{}, err
 	}
@@ -131,24 +136,20 @@ func (s *releaseDataSource) find(ctx context.Context, pipeline, version string) 
 	return release, evidence, err
 }
 
-// missing says what there is instead of the release that was asked for.
-func (s *releaseDataSource) missing(ctx context.Context, m releaseDataModel) (path.Path, string, string) {
+// missingRelease says what there is instead of the release that was asked for.
+func missingRelease(ctx context.Context, data *Data, pipeline, version string) string {
 	const shown = 10
 	var versions []string
-	location := s.data.StoreLocation
-	if st, err := s.data.Store(ctx); err == nil {
-		location = st.Location()
-		versions, _ = st.Versions(ctx, m.Pipeline.ValueString())
+	if st, err := data.Store(ctx); err == nil {
+		versions, _ = st.Versions(ctx, pipeline)
 	}
 	if len(versions) == 0 {
-		return path.Root("pipeline"), "No release of this pipeline",
-			fmt.Sprintf("The store %s has no release of the pipeline %q. Check the pipeline's name and the provider's store, or make a release with a delivery_release resource.",
-				location, m.Pipeline.ValueString())
+		return fmt.Sprintf("The store %s has no release of the pipeline %q. Check the pipeline's name and the provider's store, or make a release with a delivery_release resource.",
+			data.StoreLocation, pipeline)
 	}
 	list := strings.Join(versions[:min(shown, len(versions))], ", ")
 	if more := len(versions) - shown; more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	return path.Root("version"), "No such release",
-		fmt.Sprintf("The store %s has no release %s of the pipeline %q. It has %s.", location, m.Version.ValueString(), m.Pipeline.ValueString(), list)
+	return fmt.Sprintf("The store %s has no release %s of the pipeline %q. It has %s.", data.StoreLocation, version, pipeline, list)
 }

@@ -8,13 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
 )
 
@@ -205,17 +205,38 @@ func (storeLocation) Description(context.Context) string {
 func (v storeLocation) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 func (v storeLocation) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	check(req, resp, "Not a store", func(s string) string {
-		if strings.TrimSpace(s) == "" {
-			return "The store is empty: write " + v.Description(ctx) + ", or leave it out."
+		if _, err := store.ParseLocation(s); err != nil {
+			return sentence(err.Error())
 		}
 		return ""
 	})
 }
 
-// absolute makes a local path independent of the working directory.
-func absolute(file string) string {
-	if abs, err := filepath.Abs(file); err == nil {
-		return abs
+// pipelineJSON is a pipeline's definition.
+type pipelineJSON struct{}
+
+func (pipelineJSON) Description(context.Context) string {
+	return "the attribute json of a delivery_pipeline"
+}
+func (v pipelineJSON) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+func (pipelineJSON) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if !req.ConfigValue.IsNull() && !req.ConfigValue.IsUnknown() {
+		parsePipeline(req.ConfigValue.ValueString(), Diagnostics{Diagnostics: &resp.Diagnostics})
 	}
-	return file
+}
+
+// pipelineName is the name of a pipeline or of one of its stages.
+type pipelineName struct{ what string }
+
+func (pipelineName) Description(context.Context) string {
+	return "at most 63 lower-case letters and digits, with single dashes between them"
+}
+func (v pipelineName) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+func (v pipelineName) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	check(req, resp, "Not a valid name", func(s string) string {
+		if pipeline.ValidName(s) && !strings.Contains(s, "_") {
+			return ""
+		}
+		return fmt.Sprintf("%s cannot be the name of %s: use %s.", quote(s), v.what, v.Description(ctx))
+	})
 }
