@@ -27,10 +27,28 @@ func passing(err error) bool {
 			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return true
 		}
-		return false
+		return lostUpload(err)
 	}
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// lostUpload tells whether a registry lost what it was sent: registries do when
+// two clients send it the same blob at once, or forget a session. We know that
+// what we send has the digest that we say.
+func lostUpload(err error) bool {
+	var answered *transport.Error
+	if !errors.As(err, &answered) {
+		return false
+	}
+	for _, d := range answered.Errors {
+		switch d.Code {
+		case transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode, transport.BlobUploadInvalidErrorCode,
+			transport.BlobUploadUnknownErrorCode, transport.ManifestBlobUnknownErrorCode:
+			return true
+		}
+	}
+	return false
 }
 
 // statusOf is the HTTP status in an error; 0 when there is none.

@@ -43,17 +43,17 @@ func (t remoteTx) putFile(ctx context.Context, d descriptor, path string) error 
 	return t.r.upload(ctx, d, func() (io.ReadCloser, error) { return os.Open(path) })
 }
 
-// upload sends a blob unless the registry has it. It checks the digest itself.
+// upload sends a blob unless the registry has it. The registry checks the
+// digest itself.
 func (r *remote) upload(ctx context.Context, d descriptor, body func() (io.ReadCloser, error)) error {
-	resp, err := r.client.do(ctx, call{scope: push, method: http.MethodHead, url: "/blobs/" + d.Digest})
-	if err == nil {
+	return r.client.again(ctx, false, func() error {
+		resp, err := r.client.do(ctx, call{scope: push, method: http.MethodHead, url: "/blobs/" + d.Digest, once: true})
 		discard(resp)
-		return nil
-	}
-	if statusOf(err) != http.StatusNotFound {
-		return err
-	}
-	return r.client.again(ctx, false, func() error { return r.uploadOnce(ctx, d, body) })
+		if statusOf(err) != http.StatusNotFound {
+			return err
+		}
+		return r.uploadOnce(ctx, d, body)
+	})
 }
 
 func (r *remote) uploadOnce(ctx context.Context, d descriptor, body func() (io.ReadCloser, error)) error {
