@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
@@ -19,6 +20,7 @@ type Wanted struct {
 	RevisionID     string
 	RevisionConfig json.RawMessage
 	TargetConfig   json.RawMessage
+	Schema         *sdk.Schema // of the target's configuration
 }
 
 // Validate asks the deployer what a configuration means. It is static: nothing
@@ -32,7 +34,7 @@ func (s *Service) Validate(ctx context.Context, spec Spec) (Wanted, error) {
 	if err != nil {
 		return Wanted{}, err
 	}
-	wanted := Wanted{Validation: validation}
+	wanted := Wanted{Validation: validation, Schema: d.schema}
 	if wanted.RevisionConfig, wanted.TargetConfig, err = d.schema.Split(spec.Config); err != nil {
 		return Wanted{}, err
 	}

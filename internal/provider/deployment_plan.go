@@ -17,7 +17,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
-	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
 // ModifyPlan computes what will run where from the configuration, the state
@@ -63,7 +62,7 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 		d.Error(at, fmt.Sprintf("The configuration of %s cannot be checked", spec.ID()), err)
 		return
 	}
-	reportFindings(d, at, wanted.Validation.Diagnostics)
+	appendFindings(d, wanted.Schema, at, wanted.Validation.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -246,19 +245,4 @@ func changedFields(state, plan deploymentModel) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// reportFindings puts a deployer's findings at their attributes.
-func reportFindings(d Diagnostics, at path.Path, findings []deployer.Diagnostic) {
-	for _, f := range findings {
-		where := at
-		for _, step := range f.Path {
-			where = pathStep(where, step)
-		}
-		if f.Warning {
-			d.Notice(where, f.Summary, f.Detail)
-		} else {
-			d.Invalid(where, f.Summary, f.Detail)
-		}
-	}
 }

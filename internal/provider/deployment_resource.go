@@ -105,6 +105,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	d.Locate = locator(bundled[spec.Deployer].target)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	applied, err := r.service.Apply(ctx, deployment.ApplyRequest{Spec: spec, Kind: deployer.OperationCreate})
@@ -157,6 +158,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	if targetErr == nil && !sameTarget {
 		apply.Previous = &before
 	}
+	d.Locate = locator(bundled[spec.Deployer].target)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	applied, err := r.service.Apply(ctx, apply)

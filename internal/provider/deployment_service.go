@@ -26,10 +26,21 @@ func newDeploymentService(data *Data) *deployment.Service {
 		Commits: func(ctx context.Context, from, to store.Release) ([]deployment.Commit, error) {
 			return commitsBetween(ctx, data, from, to)
 		},
-		Progress: func(e rollout.Event) {
-			data.Logger.Debug(e.String())
-		},
+		Progress: func(e rollout.Event) { logProgress(data, e) },
 	}
+}
+
+// logProgress is what TF_LOG_PROVIDER=DEBUG shows of a rollout.
+func logProgress(data *Data, e rollout.Event) {
+	message := e.Message
+	if e.Kind == rollout.EventProgress {
+		message = e.Progress.Phase + ": " + e.Progress.Line
+	}
+	fields := []any{"step", e.Step, "instance", e.Instance, "phase", e.Phase}
+	if e.Err != nil {
+		fields = append(fields, "error", data.Redactor.Redact(e.Err.Error()))
+	}
+	data.Logger.Debug("rollout: "+data.Redactor.Redact(message), fields...)
 }
 
 // commitsBetween asks the releases' repository what is new.

@@ -127,6 +127,7 @@ func sentence(s string) string {
 // explainers turn the errors of the packages below into explanations; the
 // first that knows an error wins.
 var explainers = []func(error) (Explanation, bool){
+	explainRollout, // before the errors of its failures
 	explainDeployer,
 	explainStage,
 	explainSource,
