@@ -127,18 +127,26 @@ func (r *run) refusal(why Reason, summary string, err *deployer.Error) *Error {
 
 // latest is the newest entry of the ledger, or nil.
 func (r *run) latest(ctx context.Context) *deployer.Entry {
+	if entries := r.history(ctx, 1); len(entries) > 0 {
+		return &entries[0]
+	}
+	return nil
+}
+
+// history is the ledger, newest first; nothing if it cannot be read.
+func (r *run) history(ctx context.Context, limit int) []deployer.Entry {
 	if !r.can(deployer.CanRecord) {
 		return nil
 	}
 	var entries []deployer.Entry
 	err := r.call(StepHistory, "", func() (err error) {
-		entries, err = r.engine.Deployer.History(ctx, deployer.HistoryRequest{Target: r.plan.Target, Limit: 1})
+		entries, err = r.engine.Deployer.History(ctx, deployer.HistoryRequest{Target: r.plan.Target, Limit: limit})
 		return err
 	})
-	if err != nil || len(entries) == 0 {
+	if err != nil {
 		return nil
 	}
-	return &entries[0]
+	return entries
 }
 
 func (r *run) servingSince() time.Time {

@@ -45,6 +45,18 @@ func (SystemClock) AfterFunc(d time.Duration, f func()) func() bool {
 	return time.AfterFunc(d, f).Stop
 }
 
+// background is a Sleep of something that nobody waits for.
+func background(ctx context.Context, clock Clock, d time.Duration) error {
+	due := make(chan struct{})
+	defer clock.AfterFunc(d, func() { close(due) })()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-due:
+		return nil
+	}
+}
+
 // withTimeout is context.WithTimeout by a clock. The cause of its end by time
 // is context.DeadlineExceeded.
 func withTimeout(ctx context.Context, clock Clock, d time.Duration) (context.Context, context.CancelFunc) {

@@ -5,6 +5,7 @@ package rollout
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
@@ -31,11 +32,13 @@ func (r *run) fallBack(ctx, work context.Context, failures []Failure) *Error {
 	if why == ReasonCancelled {
 		r.out.Result = deployer.OutcomeCancelled
 	}
-	r.look(ctx)
-	if r.pluginDied.Load() {
+	if r.look(ctx) && r.pluginDied.Load() {
 		r.regain(ctx)
 	}
 	if _, lost := r.lock.held(); lost != nil {
+		if why != ReasonLockLost {
+			r.out.Failures = append(r.out.Failures, Failure{Step: StepRenew, Err: lost, Afterwards: true})
+		}
 		return r.report(ReasonLockLost, r.headline(ReasonLockLost))
 	}
 	if why == ReasonLockLost {
@@ -91,6 +94,7 @@ func (r *run) regain(ctx context.Context) {
 func (r *run) revert(ctx context.Context) {
 	r.out.Result = deployer.OutcomeReverted
 	now := r.observed()
+	r.recall(ctx, now)
 	for _, batch := range slices.Backward(r.out.Batches) {
 		var back []*member
 		for _, m := range r.named(batch) {
@@ -129,7 +133,7 @@ func (r *run) revert(ctx context.Context) {
 // revision, or else what it ran before; a newcomer runs nothing.
 func (r *run) putBack(ctx context.Context, m *member, now deployer.Instance) Reverted {
 	to := m.from
-	if good := r.out.State.LastGood; good != nil && good.ID != r.plan.Revision.ID && (now.Holds(good.ID) || m.found.Holds(good.ID)) {
+	if good := r.out.State.LastGood; good != nil && good.ID != r.plan.Revision.ID && m.holds(now, good.ID) {
 		to = good.ID
 	}
 	back := Reverted{Instance: m.ID, To: to, Release: r.names[to]}
@@ -153,6 +157,38 @@ func (r *run) putBack(ctx context.Context, m *member, now deployer.Instance) Rev
 		}
 	}
 	return back
+}
+
+func (m *member) holds(now deployer.Instance, revision string) bool {
+	return now.Holds(revision) || m.found.Holds(revision)
+}
+
+// recall finds out, for instances that an earlier run brought to this revision
+// and did not finish, what they ran before that: the ledger knows.
+func (r *run) recall(ctx context.Context, now map[string]deployer.Instance) {
+	good := r.out.State.LastGood
+	forgotten := func(m *member) bool {
+		return m.switched && m.from == r.plan.Revision.ID && (good == nil || good.ID != m.from && !m.holds(now[m.ID], good.ID))
+	}
+	if !slices.ContainsFunc(r.members, forgotten) {
+		return
+	}
+	own, cancel := r.own(ctx, settleBudget)
+	defer cancel()
+	from := map[string]string{}
+	for _, entry := range r.history(own, recallEntries) {
+		if entry.Phase == deployer.PhaseEnd && (entry.Outcome == deployer.OutcomeSucceeded || entry.Outcome == deployer.OutcomeReverted) {
+			break
+		}
+		if entry.Phase == deployer.PhaseBegin {
+			maps.Copy(from, entry.From) // newest first: the oldest stays
+		}
+	}
+	for _, m := range r.members {
+		if before, ok := from[m.ID]; ok && forgotten(m) {
+			m.from = before
+		}
+	}
 }
 
 // verifyReverted believes only what was observed.

@@ -115,7 +115,7 @@ func (l *lock) keep(ctx context.Context, token string) {
 	r := l.run
 	lease := r.plan.Lease
 	pause := lease / 3
-	for r.clock.Sleep(ctx, pause) == nil {
+	for background(ctx, r.clock, pause) == nil {
 		begun := r.clock.Now()
 		left := lease - begun.Sub(l.renewed)
 		if left <= 0 {
@@ -170,15 +170,15 @@ func (l *lock) regain(ctx context.Context) {
 	l.rest()
 	begun := l.run.clock.Now()
 	err := l.renew(ctx, token, l.run.plan.Lease)
-	if err == nil {
+	switch {
+	case err == nil:
 		l.take(ctx, token, begun)
-		return
-	}
-	if err.Code == deployer.CodeFenced {
-		err = l.acquire(ctx, acquireGrace, nil)
-	}
-	if err != nil {
-		l.lose(token, err)
+	case err.Code != deployer.CodeFenced:
+		l.take(ctx, token, l.renewed) // not known to be lost: the calls will tell
+	default:
+		if err = l.acquire(ctx, acquireGrace, nil); err != nil {
+			l.lose(token, err)
+		}
 	}
 }
 

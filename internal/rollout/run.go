@@ -26,6 +26,9 @@ const (
 	// settleBudget bounds the calls that end a run, which must happen even
 	// after a cancellation: inspect, record, prune, unlock.
 	settleBudget = 2 * time.Minute
+	// recallEntries is how far back the ledger is read for what an instance ran
+	// before runs that did not get through.
+	recallEntries = 100
 	// switchBudget bounds putting one batch back, besides its health check.
 	switchBudget = 5 * time.Minute
 )
