@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
@@ -205,19 +206,42 @@ func (v *validation) whole(s *Schema, value map[string]any) {
 	}
 	printer := message.NewPrinter(language.English)
 	for _, leaf := range leaves(invalid, nil) {
-		path := leaf.InstanceLocation
-		at, sensitive := locate(s, value, path)
-		key := strings.Join(path, "\x00")
-		if said[key] || hasUnknown(at) {
+		at, sensitive := locate(s, value, leaf.InstanceLocation)
+		if hasUnknown(at) {
 			continue
 		}
-		said[key] = true
 		text := leaf.ErrorKind.LocalizedString(printer)
 		if sensitive {
 			text = "the value does not fit the schema (" + strings.Join(leaf.ErrorKind.KeywordPath(), "/") + ")"
 		}
-		v.add(path, "", "%s", text)
+		for _, f := range blamed(leaf, text) {
+			if key := strings.Join(f.Path, "\x00"); !said[key] {
+				said[key] = true
+				v.found = append(v.found, f)
+			}
+		}
 	}
+}
+
+// blamed finds the attributes that one finding of the library is about: what is
+// missing or too much is named, and not the object around it.
+func blamed(e *jsonschema.ValidationError, text string) []deployer.Diagnostic {
+	names, format := []string(nil), ""
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		names, format = k.Missing, "%q is required"
+	case *kind.AdditionalProperties:
+		names, format = k.Properties, "%q is no argument here"
+	default:
+		return []deployer.Diagnostic{{Path: slices.Clone(e.InstanceLocation), Summary: text}}
+	}
+	found := make([]deployer.Diagnostic, len(names))
+	for i, name := range names {
+		found[i] = deployer.Diagnostic{
+			Path: append(slices.Clone(e.InstanceLocation), name), Summary: fmt.Sprintf(format, name),
+		}
+	}
+	return found
 }
 
 func leaves(e *jsonschema.ValidationError, out []*jsonschema.ValidationError) []*jsonschema.ValidationError {
@@ -284,8 +308,8 @@ func childNames(s *Schema) []string {
 	return names
 }
 
-func wanted(kind Kind) string {
-	switch kind {
+func wanted(k Kind) string {
+	switch k {
 	case KindString:
 		return "a string"
 	case KindInteger:
