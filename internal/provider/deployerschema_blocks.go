@@ -15,7 +15,9 @@ import (
 
 // Terraform has one package of schema types for providers and one for
 // resources; hence the same story twice below. Defaults are the deployer's:
-// what a user did not set is in no plan, no state and no diff.
+// what a user did not set is in no plan, no state and no diff. Terraform's
+// framework wants required attributes even of a block that is left out, so
+// bySchema asks for them instead.
 
 // connectionBlock is the block of the provider with which a bundled deployer
 // reaches its targets.
@@ -46,20 +48,20 @@ func targetBlock(name string) resource.Block {
 func providerFields(s *sdk.Schema) (map[string]provider.Attribute, map[string]provider.Block) {
 	attributes, blocks := map[string]provider.Attribute{}, map[string]provider.Block{}
 	for _, c := range s.Children {
-		text, optional := describeField(c), !c.Required
+		text := describeField(c)
 		switch c.Kind {
 		case sdk.KindString:
-			attributes[c.Name] = provider.StringAttribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive}
+			attributes[c.Name] = provider.StringAttribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive}
 		case sdk.KindInteger:
-			attributes[c.Name] = provider.Int64Attribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive}
+			attributes[c.Name] = provider.Int64Attribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive}
 		case sdk.KindNumber:
-			attributes[c.Name] = provider.Float64Attribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive}
+			attributes[c.Name] = provider.Float64Attribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive}
 		case sdk.KindBoolean:
-			attributes[c.Name] = provider.BoolAttribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive}
+			attributes[c.Name] = provider.BoolAttribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive}
 		case sdk.KindStringList:
-			attributes[c.Name] = provider.ListAttribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive, ElementType: types.StringType}
+			attributes[c.Name] = provider.ListAttribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive, ElementType: types.StringType}
 		case sdk.KindStringMap:
-			attributes[c.Name] = provider.MapAttribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive, ElementType: types.StringType}
+			attributes[c.Name] = provider.MapAttribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive, ElementType: types.StringType}
 		case sdk.KindBlock:
 			a, b := providerFields(c)
 			blocks[c.Name] = provider.SingleNestedBlock{MarkdownDescription: text, Attributes: a, Blocks: b}
@@ -76,20 +78,20 @@ func providerFields(s *sdk.Schema) (map[string]provider.Attribute, map[string]pr
 func resourceFields(s *sdk.Schema) (map[string]resource.Attribute, map[string]resource.Block) {
 	attributes, blocks := map[string]resource.Attribute{}, map[string]resource.Block{}
 	for _, c := range s.Children {
-		text, optional := describeField(c), !c.Required
+		text := describeField(c)
 		switch c.Kind {
 		case sdk.KindString:
-			attributes[c.Name] = resource.StringAttribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive}
+			attributes[c.Name] = resource.StringAttribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive}
 		case sdk.KindInteger:
-			attributes[c.Name] = resource.Int64Attribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive}
+			attributes[c.Name] = resource.Int64Attribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive}
 		case sdk.KindNumber:
-			attributes[c.Name] = resource.Float64Attribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive}
+			attributes[c.Name] = resource.Float64Attribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive}
 		case sdk.KindBoolean:
-			attributes[c.Name] = resource.BoolAttribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive}
+			attributes[c.Name] = resource.BoolAttribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive}
 		case sdk.KindStringList:
-			attributes[c.Name] = resource.ListAttribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive, ElementType: types.StringType}
+			attributes[c.Name] = resource.ListAttribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive, ElementType: types.StringType}
 		case sdk.KindStringMap:
-			attributes[c.Name] = resource.MapAttribute{MarkdownDescription: text, Required: c.Required, Optional: optional, Sensitive: c.Sensitive, ElementType: types.StringType}
+			attributes[c.Name] = resource.MapAttribute{MarkdownDescription: text, Optional: true, Sensitive: c.Sensitive, ElementType: types.StringType}
 		case sdk.KindBlock:
 			a, b := resourceFields(c)
 			blocks[c.Name] = resource.SingleNestedBlock{MarkdownDescription: text, Attributes: a, Blocks: b}

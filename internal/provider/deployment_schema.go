@@ -147,8 +147,8 @@ func customDeployerBlock() schema.Block {
 		MarkdownDescription: "Deploy with a custom deployer, which a `plugin` block of the provider names.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
-				Required:            true,
-				MarkdownDescription: "Name of the deployer, as in the provider's `plugin` block.",
+				Optional:            true,
+				MarkdownDescription: "Name of the deployer, as in the provider's `plugin` block. Required.",
 			},
 			"config": schema.DynamicAttribute{
 				Optional:            true,
@@ -183,8 +183,8 @@ func strategyBlock() schema.Block {
 
 func healthCheckBlock() schema.Block {
 	port := schema.Int64Attribute{
-		Required:            true,
-		MarkdownDescription: "Port.",
+		Optional:            true,
+		MarkdownDescription: "Port. Required.",
 		Validators:          []validator.Int64{int64validator.Between(1, 65535)},
 	}
 	host := schema.StringAttribute{Optional: true, MarkdownDescription: "Address as the instance itself sees it. Default `127.0.0.1`."}
@@ -224,7 +224,7 @@ func healthCheckBlock() schema.Block {
 			},
 			"command": schema.SingleNestedBlock{
 				MarkdownDescription: "A shell command, run in the release's directory with its environment; status 0 passes.",
-				Attributes:          map[string]schema.Attribute{"command": schema.StringAttribute{Required: true, MarkdownDescription: "The command."}},
+				Attributes:          map[string]schema.Attribute{"command": schema.StringAttribute{Optional: true, MarkdownDescription: "The command. Required."}},
 			},
 		},
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
 // ValidateConfig finds what no single attribute can tell.
@@ -41,9 +42,31 @@ func (r *deploymentResource) ValidateConfig(ctx context.Context, req resource.Va
 			d.Invalid(path.Root("health_check").AtName(given[1]), "More than one probe", "Keep one of the blocks "+strings.Join(given, " and ")+".")
 		}
 	}
+	for _, required := range []struct {
+		at   path.Path
+		attr string
+		in   types.Object
+	}{
+		{path.Root("plugin"), "name", config.Plugin},
+		{path.Root("health_check").AtName("http"), "port", nested(config.HealthCheck, "http")},
+		{path.Root("health_check").AtName("tcp"), "port", nested(config.HealthCheck, "tcp")},
+		{path.Root("health_check").AtName("command"), "command", nested(config.HealthCheck, "command")},
+	} {
+		if value, ok := required.in.Attributes()[required.attr]; ok && value.IsNull() {
+			d.Invalid(required.at.AtName(required.attr), "A value is missing", quote(required.attr)+" is required in this block.")
+		}
+	}
 	if !config.SecretsWOVersion.IsNull() && config.SecretsWO.IsNull() {
 		d.Invalid(path.Root("secrets_wo_version"), "A version without secrets", "secrets_wo_version counts versions of secrets_wo: set both, or neither.")
 	}
+}
+
+// nested is a block within a block; null when either is not there.
+func nested(in types.Object, name string) types.Object {
+	if block, ok := in.Attributes()[name].(types.Object); ok {
+		return block
+	}
+	return types.ObjectNull(nil)
 }
 
 // count names the blocks that are there, sorted, and says whether one is unknown.

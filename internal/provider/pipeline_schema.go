@@ -46,6 +46,7 @@ func pipelineSchema() schema.Schema {
 							"url": schema.StringAttribute{
 								MarkdownDescription: "The repository, as `git clone` takes it. Credentials do not belong here but in the provider's `git` block.",
 								Optional:            true,
+								Validators:          []validator.String{gitURL{}},
 							},
 							"path": schema.StringAttribute{
 								MarkdownDescription: "A directory of the repository to take instead of all of it.",

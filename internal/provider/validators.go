@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
 )
 
@@ -222,6 +223,22 @@ func (v pipelineJSON) MarkdownDescription(ctx context.Context) string { return v
 func (pipelineJSON) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if !req.ConfigValue.IsNull() && !req.ConfigValue.IsUnknown() {
 		parsePipeline(req.ConfigValue.ValueString(), Diagnostics{Diagnostics: &resp.Diagnostics})
+	}
+}
+
+// gitURL is a repository's URL, without credentials.
+type gitURL struct{}
+
+func (gitURL) Description(context.Context) string {
+	return "a repository as git clone takes it, without credentials"
+}
+func (v gitURL) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+func (gitURL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	if err := source.CheckURL(req.ConfigValue.ValueString()); err != nil {
+		Diagnostics{Diagnostics: &resp.Diagnostics}.Error(req.Path, "Not a repository", err)
 	}
 }
 

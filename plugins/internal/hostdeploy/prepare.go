@@ -29,7 +29,7 @@ const (
 	eventEvery   = 500 * time.Millisecond
 )
 
-var revisionID = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+var revisionID = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,63}$`)
 
 func checkRevision(id string) error {
 	if !revisionID.MatchString(id) {
