@@ -133,6 +133,9 @@ func collectSecrets(s *sdk.Schema, value any, found *[]string) {
 // what it is when left out.
 func describeField(s *sdk.Schema) string {
 	parts := []string{sentence(s.Description)}
+	if s.Required {
+		parts = append(parts, "Required.")
+	}
 	if len(s.Enum) > 0 {
 		parts = append(parts, "One of `"+strings.Join(s.Enum, "`, `")+"`.")
 	}

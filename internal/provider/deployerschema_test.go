@@ -209,14 +209,17 @@ func TestResourceFields(t *testing.T) {
 		t.Errorf("blocks: %v", got)
 	}
 	for name, want := range map[string]string{
-		"path": "The directory. Defaults to `\"/srv\"`.", "mode": "How. One of `fast`, `safe`.", "keep": "How many. Defaults to `5`.",
+		"path": "The directory. Defaults to `\"/srv\"`.", "mode": "How. One of `fast`, `safe`.", "keep": "How many. Defaults to `5`.", "hosts": "Where. Required.",
 	} {
 		if got := attributes[name].GetMarkdownDescription(); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	if !attributes["hosts"].IsRequired() || attributes["path"].IsRequired() || !attributes["token"].IsSensitive() {
-		t.Error("required or sensitive is wrong")
+	for name, a := range attributes {
+		// Terraform would ask for required attributes of a block that is not there.
+		if a.IsRequired() || !a.IsOptional() || a.IsSensitive() != (name == "token") {
+			t.Errorf("%s: required, optional or sensitive is wrong", name)
+		}
 	}
 	if _, ok := blocks["mount"].(resource.ListNestedBlock); !ok {
 		t.Errorf("mount is %T", blocks["mount"])
@@ -233,6 +236,7 @@ func TestBySchema(t *testing.T) {
 		at    string // "" is no error
 	}{
 		"fine":         {everythingValue(t, hosts(types.StringValue("10.0.0.1:2222"))), ""},
+		"no host":      {everythingValue(t, nil), "ssh.hosts"},
 		"unknown host": {everythingValue(t, hosts(types.StringUnknown())), ""},
 		"bad host":     {everythingValue(t, hosts(types.StringValue("10.0.0.1:99999"))), `ssh.hosts["app-1"]`},
 		"absent":       {types.ObjectNull(everythingType), ""},
