@@ -120,13 +120,13 @@ var keptOnline = []string{"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy
 // objects that a partial fetch left out.
 func (r *Repository) environment(online bool) []string {
 	env := []string{"LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GCM_INTERACTIVE=never", "GIT_ATTR_NOSYSTEM=1",
-		"GIT_OPTIONAL_LOCKS=0", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(r.dir)}
+		"GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(r.dir)}
 	names := kept
 	if online {
 		names = slices.Concat(kept, keptOnline)
 		env = append(env, "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh")
 	} else {
-		env = append(env, "GIT_ALLOW_PROTOCOL=none", "GIT_NO_LAZY_FETCH=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull)
+		env = append(env, "GIT_ALLOW_PROTOCOL=none", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull)
 	}
 	for _, name := range names {
 		if value, ok := os.LookupEnv(name); ok {

@@ -58,8 +58,13 @@ func (r *Repository) Describe(ctx context.Context, commit string, refs Refs) (De
 	return best, nil
 }
 
+// allDepth is git's word for "without limit". A server that only hands out
+// files refuses any depth at once; without one git would complete the filtered
+// fetch object by object, without end.
+const allDepth = "--depth=2147483647"
+
 func (r *Repository) fetchHistory(ctx context.Context, commit string) error {
-	return r.fetch(ctx, r.history, commit, "--filter=tree:0")
+	return r.fetch(ctx, r.history, commit, "--filter=tree:0", allDepth)
 }
 
 var errEnough = errors.New("enough was read")

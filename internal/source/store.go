@@ -13,10 +13,11 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 )
 
 // fetchTimeout bounds one fetch; the context may be shorter.
-const fetchTimeout = 30 * 60 * 1e9
+const fetchTimeout = 30 * time.Minute
 
 func open(_ context.Context, git Git, credentials []Credentials) (*Repository, error) {
 	at, err := parseURL(git.URL)
@@ -74,6 +75,9 @@ func (r *Repository) fetch(ctx context.Context, s *store, commit string, args ..
 	err := r.fetchInto(ctx, s, what, nil, append(args, "origin", commit)...)
 	var failure *Error
 	if errors.As(err, &failure) && failure.Kind == Failed { // a server that serves branches and tags only, or nothing shallow
+		if err := r.restart(ctx, s, commit); err != nil {
+			return err
+		}
 		err = r.fetchInto(ctx, s, what, nil, "origin", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 	}
 	if err != nil {
@@ -94,6 +98,17 @@ func (r *Repository) fetchInto(ctx context.Context, s *store, what string, stdin
 		all = append(all, "--upload-pack=git -c uploadpack.allowFilter=true -c uploadpack.allowAnySHA1InWant=true upload-pack")
 	}
 	return r.run(ctx, command{what: what, online: true, dir: s.dir, stdin: stdin, env: []string{"GIT_DIR=" + s.dir}, args: append(all, args...)})
+}
+
+// restart makes a store anew: what a server that cannot serve parts gives must
+// not fall into a repository that expects parts, where git would ask for each
+// missing object alone.
+func (r *Repository) restart(ctx context.Context, s *store, commit string) error {
+	if err := os.RemoveAll(s.dir); err != nil {
+		return errorf(Failed, "", "prepare to fetch from %s: %v", r.url, err)
+	}
+	s.format = ""
+	return r.initialize(ctx, s, commit)
 }
 
 func (r *Repository) initialize(ctx context.Context, s *store, commit string) error {
