@@ -23,7 +23,7 @@ type group struct {
 
 // guardScript waits until its input ends, which it does when this process dies,
 // and then ends the group.
-const guardScript = `read -r _; kill -TERM -- "-$1"; sleep 5; kill -KILL -- "-$1"`
+const guardScript = `read -r _; kill -TERM "-$1" && sleep 5 && kill -KILL "-$1"`
 
 func start(cmd *exec.Cmd) (group, error) {
 	if cmd.SysProcAttr == nil {
@@ -57,19 +57,20 @@ func start(cmd *exec.Cmd) (group, error) {
 // runs, tells that it was waited for.
 func (g group) end(grace time.Duration, ended <-chan error) {
 	defer g.dismiss()
-	if syscall.Kill(-g.id, syscall.SIGTERM) != nil && ended == nil {
+	_ = syscall.Kill(-g.id, syscall.SIGTERM)
+	if ended == nil && !alive(g.id) {
 		return
 	}
 	deadline := time.NewTimer(grace)
 	defer deadline.Stop()
-	poll := time.NewTicker(5 * time.Millisecond)
+	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {
 		select {
 		case <-ended:
 			ended = nil
 		case <-poll.C:
-			if ended == nil && syscall.Kill(-g.id, 0) != nil {
+			if ended == nil && !alive(g.id) {
 				return
 			}
 		case <-deadline.C:

@@ -62,3 +62,6 @@ func (g group) end(_ time.Duration, ended <-chan error) {
 }
 
 func signalOf(*os.ProcessState) int { return 0 }
+
+// sweep has nothing to look for: no process leaves its job.
+func sweep(string) {}

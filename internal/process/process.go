@@ -41,10 +41,9 @@ func Run(ctx context.Context, cmd *exec.Cmd, options Options) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	mark := "DELIVERY_PROCESS_GROUP=" + rand.Text()
 	if options.Sweep {
-		mark := "DELIVERY_PROCESS_GROUP=" + rand.Text()
 		cmd.Env = append(cmd.Environ(), mark)
-		defer sweep(mark)
 	}
 	output, err := pipes(cmd)
 	if err != nil {
@@ -65,6 +64,9 @@ func Run(ctx context.Context, cmd *exec.Cmd, options Options) error {
 	case <-ctx.Done():
 		group.end(options.Grace, ended)
 		err = context.Cause(ctx)
+	}
+	if options.Sweep {
+		sweep(mark)
 	}
 	if failure := output.wait(leftoverGrace); failure != nil && err == nil {
 		err = failure

@@ -11,6 +11,27 @@ import (
 	"syscall"
 )
 
+// alive says whether a process group has a process that runs. Dead ones that
+// nobody waits for, as in a container whose first process does not, are none.
+func alive(group int) bool {
+	if syscall.Kill(-group, 0) != nil {
+		return false
+	}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range stats {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		// "pid (name) state parent group …"; a name may hold anything.
+		fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+		if len(fields) > 2 && string(fields[2]) == strconv.Itoa(group) && !bytes.ContainsAny(fields[0], "ZX") {
+			return true
+		}
+	}
+	return false
+}
+
 // sweep kills every process that carries the mark in its environment, until
 // none is found: one that is killed may have just started another.
 func sweep(mark string) {
