@@ -168,11 +168,13 @@ func (c *client) authorized(ctx context.Context, scope string) (http.RoundTrippe
 
 // plainError takes the request off an error, whose URL may hold a signature.
 func plainError(err error) error {
-	var u *url.Error
-	for errors.As(err, &u) {
+	for {
+		u, ok := err.(*url.Error)
+		if !ok {
+			return err
+		}
 		err = u.Err
 	}
-	return err
 }
 
 // checkRedirect follows a few redirects (registries keep blobs elsewhere), but

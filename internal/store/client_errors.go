@@ -77,7 +77,7 @@ func (r *remote) access(write bool, err error) error {
 		e.Reason, e.Advice = explainStatus(status, write, host)
 	case isCertificate(err):
 		e.Advice = fmt.Sprintf("Make this machine trust the authority that signed the certificate of %s.", host)
-	case isPlainAnswer(err):
+	case !r.at.PlainHTTP && isPlainAnswer(err):
 		e.Advice = fmt.Sprintf("%s does not speak TLS. If that is meant, write the store as %q.", host, "http://"+r.at.path())
 	case isName(err):
 		e.Advice = fmt.Sprintf("Check the host name %s in the provider's store.", host)

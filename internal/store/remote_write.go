@@ -118,8 +118,9 @@ func (r *remote) putManifest(ctx context.Context, ref string, m content) error {
 	return err
 }
 
-// linked asks for referrers first: a registry that does not know the question
-// is not written to. One that knows it must then list what was written.
+// linked puts the release's manifest by its digest, whose tag comes later, and
+// asks who refers to it. A registry that does not know the question is written
+// no more to; one that knows it must then list what is written.
 func (t remoteTx) linked(ctx context.Context, release, evidence content) (bool, error) {
 	r := t.r
 	r.mu.Lock()
@@ -128,12 +129,12 @@ func (t remoteTx) linked(ctx context.Context, release, evidence content) (bool, 
 	if unlinked {
 		return false, nil
 	}
+	if err := r.putManifest(ctx, release.Digest, release); err != nil {
+		return false, err
+	}
 	ok, err := r.referrers(ctx, release.Digest, "")
 	if err == nil && ok {
-		if err = r.putManifest(ctx, release.Digest, release); err == nil {
-			err = r.putManifest(ctx, evidence.Digest, evidence)
-		}
-		if err == nil {
+		if err = r.putManifest(ctx, evidence.Digest, evidence); err == nil {
 			ok, err = r.referrers(ctx, release.Digest, evidence.Digest)
 		}
 	}
