@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/process"
 )
 
 // Command runs a program whose last line of output is the number. An empty
@@ -31,7 +33,7 @@ func (q Command) Validate() error {
 	return nil
 }
 
-// Run runs it in a process group of its own, none of which outlives the call.
+// Run runs it; nothing that it starts outlives the call.
 func (q Command) Run(ctx context.Context) (Sample, error) {
 	if err := q.Validate(); err != nil {
 		return Sample{}, err
@@ -39,12 +41,9 @@ func (q Command) Run(ctx context.Context) (Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, orDefault(q.Timeout))
 	defer cancel()
 	var out, errs tail
-	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
+	cmd := exec.Command(q.Argv[0], q.Argv[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = q.Dir, q.Environment, &out, &errs
-	cmd.WaitDelay = time.Second
-	ownGroup(cmd)
-	err := cmd.Run()
-	endGroup(cmd)
+	err := process.Run(ctx, cmd, process.Options{Grace: time.Second})
 	switch {
 	case ctx.Err() != nil:
 		return Sample{}, fmt.Errorf("command %s: stopped: %w", shorten(q.Argv[0]), context.Cause(ctx))
