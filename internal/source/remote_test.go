@@ -113,9 +113,6 @@ func TestAWrongTokenIsRefusedWithoutShowingIt(t *testing.T) {
 
 func TestATokenStaysWithItsHostAfterARedirect(t *testing.T) {
 	t.Parallel()
-	repo, _, _, _ := history(t)
-	private := testrig.NewGitServer(t, token)
-	target := private.Serve(repo, "shop.git")
 	var told atomic.Bool
 	thief := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, _, ok := r.BasicAuth(); ok {
@@ -134,7 +131,6 @@ func TestATokenStaysWithItsHostAfterARedirect(t *testing.T) {
 		http.Redirect(w, r, thief.URL+r.URL.RequestURI(), http.StatusFound)
 	}))
 	t.Cleanup(front.Close)
-	_ = target
 	_, err := open(t, source.Git{URL: front.URL + "/shop.git"}, source.Credentials{Host: host(front.URL), Token: token}).Heads(t.Context())
 	if err == nil || told.Load() {
 		t.Errorf("the token went to another host (%v)", err)
