@@ -109,7 +109,7 @@ func (tf *terraform) clean() error {
 func afterPlan() func(line string) bool {
 	shown := false
 	return func(line string) bool {
-		if strings.HasPrefix(line, "Plan: ") || strings.HasPrefix(line, "╷") || strings.HasPrefix(line, "No changes.") {
+		if strings.HasPrefix(line, "Plan: ") || strings.HasPrefix(line, "Error: ") || strings.HasPrefix(line, "No changes.") {
 			shown = true
 		}
 		return shown

@@ -34,9 +34,10 @@ func run(bin string) error {
 	}
 	defer os.RemoveAll(dir)
 	config := filepath.Join(dir, "terraform.rc")
+	// tfplugindocs looks for a provider in this namespace only.
 	for path, content := range map[string]string{
-		config:                        fmt.Sprintf("disable_checkpoint = true\nprovider_installation {\n  dev_overrides {\n    \"tfdelivery/delivery\" = %q\n  }\n}\n", bin),
-		filepath.Join(dir, "main.tf"): "terraform {\n  required_providers {\n    delivery = { source = \"tfdelivery/delivery\" }\n  }\n}\n",
+		config:                        fmt.Sprintf("disable_checkpoint = true\nprovider_installation {\n  dev_overrides {\n    \"hashicorp/delivery\" = %q\n  }\n}\n", bin),
+		filepath.Join(dir, "main.tf"): "terraform {\n  required_providers {\n    delivery = { source = \"hashicorp/delivery\" }\n  }\n}\n",
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			return err

@@ -1,0 +1,6 @@
+data "delivery_deployers" "all" {}
+
+output "deployers" {
+  description = "Which deployers are here, and what they can do."
+  value       = data.delivery_deployers.all.deployers
+}

@@ -1,0 +1,4 @@
+resource "delivery_release" "shop" {
+  pipeline = delivery_pipeline.shop.json
+  ref      = "main"
+}
