@@ -42,7 +42,7 @@ func TestDrift(t *testing.T) {
 			s.commit("v2")
 			s.tf.Apply()
 			release := s.releaseID()
-			pid := s.fleet.Hosts[0].Exec(t, "pgrep -f app.py")
+			pid := s.fleet.Hosts[0].Exec(t, "pgrep -f '[a]pp.py'")
 			c.meddle(t, s.fleet.Hosts[1])
 			out := s.tf.Plan()
 			out.MustSay(t, c.says...)
@@ -60,7 +60,7 @@ func TestDrift(t *testing.T) {
 			s.answers("v2")
 			s.runs(release)
 			s.tf.NoChanges()
-			if now := s.fleet.Hosts[0].Exec(t, "pgrep -f app.py"); now != pid {
+			if now := s.fleet.Hosts[0].Exec(t, "pgrep -f '[a]pp.py'"); now != pid {
 				t.Error("the repair of app-2 restarted app-1")
 			}
 		})

@@ -15,7 +15,7 @@ import (
 func (s *shop) pids() string {
 	var all []string
 	for _, h := range s.fleet.Hosts {
-		out, _ := h.Try("pgrep -f app.py")
+		out, _ := h.Try("pgrep -f '[a]pp.py'")
 		all = append(all, out)
 	}
 	return strings.Join(all, ",")

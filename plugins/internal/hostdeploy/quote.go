@@ -53,7 +53,10 @@ func environmentFile(variables, secrets map[string]string) (string, error) {
 		return "", err
 	}
 	b.WriteString(secretsMark)
-	return b.String(), write(secrets, nil)
+	if err := write(secrets, nil); err != nil {
+		return "", err
+	}
+	return b.String(), nil
 }
 
 const secretsMark = "# secrets\n"

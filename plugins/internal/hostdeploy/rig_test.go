@@ -1,6 +1,8 @@
 // Copyright (c) The tfdelivery authors
 // SPDX-License-Identifier: MPL-2.0
 
+//go:build unix
+
 package hostdeploy
 
 import (
@@ -10,11 +12,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,8 +71,17 @@ func (r *rig) killAll() {
 			continue
 		}
 		pid, _, _ := strings.Cut(string(text), " ")
-		_ = exec.Command("kill", "-KILL", "-"+pid).Run()
+		if n, err := strconv.Atoi(pid); err == nil && n > 1 && r.ours(n) {
+			_ = syscall.Kill(-n, syscall.SIGKILL)
+		}
 	}
+}
+
+// ours says that a process works in this deployment: its number may long be
+// somebody else's.
+func (r *rig) ours(pid int) bool {
+	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	return err == nil && strings.HasPrefix(dir, r.path)
 }
 
 func (r *rig) target() deployer.Target {
