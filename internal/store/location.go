@@ -132,5 +132,9 @@ func (l Location) repository(pipeline string) (name.Repository, error) {
 	if l.PlainHTTP {
 		options = append(options, name.Insecure)
 	}
-	return name.NewRepository(l.path()+"/"+pipeline, options...)
+	registry, err := name.NewRegistry(l.Host, options...)
+	if err != nil {
+		return name.Repository{}, err
+	}
+	return registry.Repo(l.Prefix, pipeline), nil
 }

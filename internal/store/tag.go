@@ -57,18 +57,18 @@ func DecodeTag(tag string) (version string, ok bool) {
 	return version, CheckVersion(version) == nil
 }
 
-// derivedSuffix is the part of a derived version that identifies and does not
-// order.
-var derivedSuffix = regexp.MustCompile(`\.g[0-9a-f]{12}\.p[0-9a-f]{8}$|^0\.0\.0-dir\.[0-9a-f]{12}$`)
+// What identifies in derived versions and does not order.
+var (
+	commitSuffix   = regexp.MustCompile(`\.g[0-9a-f]{12}\.p[0-9a-f]{8}$`)
+	contentVersion = regexp.MustCompile(`^0\.0\.0-(?:dir|artifact)\.[0-9a-f]{12,64}$`)
+)
 
 // compareVersions orders by precedence. Versions that say nothing about their
 // order are equal.
 func compareVersions(a, b string) int {
 	strip := func(v string) string {
-		if strings.HasPrefix(v, "0.0.0-dir.") {
-			return "v" + derivedSuffix.ReplaceAllString(v, "0.0.0-dir")
-		}
-		return "v" + derivedSuffix.ReplaceAllString(v, "")
+		v = contentVersion.ReplaceAllString(v, "0.0.0-content")
+		return "v" + commitSuffix.ReplaceAllString(v, "")
 	}
 	return semver.Compare(strip(a), strip(b))
 }
