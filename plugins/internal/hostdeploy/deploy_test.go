@@ -1,10 +1,13 @@
 // Copyright (c) The tfdelivery authors
 // SPDX-License-Identifier: MPL-2.0
 
+//go:build unix
+
 package hostdeploy
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,6 +63,7 @@ func TestDeployUpdateAndRemove(t *testing.T) {
 	if alivePid(second) {
 		t.Error("rev-2 still runs after going back")
 	}
+	eventually(t, "the old service writes again", func() bool { return strings.HasSuffix(r.file("out"), " from 1\n") })
 	r.must(os.MkdirAll(filepath.Join(r.path, "shared/data"), 0o755))
 	third, supervisor := r.pidOf("child"), r.pidOf("supervisor")
 	r.must(os.Remove(filepath.Join(r.path, "out")))
@@ -69,7 +73,8 @@ func TestDeployUpdateAndRemove(t *testing.T) {
 		t.Error("something still runs after remove")
 	}
 	if _, err := os.Stat(r.path); !os.IsNotExist(err) {
-		t.Errorf("%s is still there: %v", r.path, err)
+		left, _ := exec.Command("find", r.path).Output()
+		t.Errorf("%s is still there: %v\n%s", r.path, err, left)
 	}
 	r.release()
 	if i := r.instance(); len(i.Slots) > 0 || i.Owner != "" || len(i.Drift) > 0 {

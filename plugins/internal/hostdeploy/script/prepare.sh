@@ -130,7 +130,9 @@ bounded() {
   late=
   $own_session /bin/sh -c 'cd "$1" && . ./.delivery/environment && exec /bin/sh -c "$2"' sh "$2" "$3" 3<&- &
   p=$!
-  [ -z "$4" ] || { started "$p" && put "$m/run/job-$4" "$p $born"; }
+  started "$p"
+  p_born=${born:-gone}
+  [ -z "$4" ] || put "$m/run/job-$4" "$p $p_born"
   (
     trap 'kill "$w"; exit' TERM
     sleep "$1" &
@@ -149,7 +151,7 @@ bounded() {
   done
   kill "$dog" 2>/dev/null
   wait "$dog" 2>/dev/null
-  [ -n "$spare" ] || end_group "$p" KILL
+  [ -n "$spare" ] || end_group "$p" KILL "$p_born"
   [ -z "$4" ] || rm -f "$m/run/job-$4"
   if [ -e "$m/run/.late-$p" ]; then
     rm -f "$m/run/.late-$p"
@@ -157,11 +159,6 @@ bounded() {
     [ "$code" -ne 0 ] || code=143
   fi
   return "$code"
-}
-
-# end_group PID SIGNAL
-end_group() {
-  kill "-$2" "-$1" 2>/dev/null || { [ -n "$own_session" ] || kill "-$2" "$1" 2>/dev/null; }
 }
 
 # in_release ROOT REVISION SECONDS JOB COMMAND

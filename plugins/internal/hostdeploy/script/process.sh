@@ -9,8 +9,8 @@ started() {
     IFS= read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
     stat=${stat##*) }
     set -- $stat
-    [ "$1" != Z ] && [ "$1" != X ] || return 1
     born=${20}
+    [ "$1" != Z ] && [ "$1" != X ]
     return
   fi
   kill -0 "$1" 2>/dev/null || return 1
@@ -28,10 +28,29 @@ alive() {
   [ -n "$1" ] && [ -n "$2" ] && started "$1" && [ "$born" = "$2" ]
 }
 
+# end_group PID SIGNAL [BORN] signals a process group. Once its leader is gone, a
+# process of that pid is a stranger, and then the group is one too: the pid of
+# a group is not given away while it has members.
+end_group() {
+  case $1 in '' | *[!0-9]* | 0 | 1) return 0 ;; esac
+  if [ -n "$3" ]; then
+    started "$1"
+    [ -z "$born" ] || [ "$born" = "$3" ] || return 0
+  fi
+  kill "-$2" $group "-$1" 2>/dev/null || { [ -z "$own_session" ] && kill "-$2" "$1" 2>/dev/null; }
+}
+
 # put FILE TEXT replaces a file as a whole.
 put() {
   printf '%s\n' "$2" >"$1.$$" && mv -f "$1.$$" "$1"
 }
+
+# A program kill, unlike those built into shells, may take the pid of a group for
+# options: -123 for -1, which is everybody.
+group=
+case $(command -v kill) in
+/*) group=-- ;;
+esac
 
 # own_session COMMAND... runs a command in a session of its own, in its place.
 # detached COMMAND... leaves it behind in one, with its signals as they were.

@@ -107,35 +107,35 @@ stop_service() {
   fi
   pid= born_at= f=
   if read -r pid born_at f 2>/dev/null <"$m/run/supervisor" && alive "$pid" "$born_at"; then
-    kill -KILL "-$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null
+    end_group "$pid" KILL
     until_gone 10 alive "$pid" "$born_at"
   fi
   pid= born_at= since= f=
   read -r pid born_at since f 2>/dev/null <"$m/run/child" || return 0
   if alive "$pid" "$born_at"; then
-    kill "-$svc_signal" "-$pid" 2>/dev/null
+    end_group "$pid" "$svc_signal"
     if ! until_gone "$svc_timeout" group_alive "$pid"; then
-      kill -KILL "-$pid" 2>/dev/null
+      end_group "$pid" KILL
       until_gone 10 group_alive "$pid"
       say "warning revision $f did not stop within $svc_timeout s and was killed"
     fi
   else
-    kill -KILL "-$pid" 2>/dev/null
+    end_group "$pid" KILL "$born_at"
   fi
   return 0
 }
 
 # group_alive PID: a process of the group lives. Zombies do not.
 group_alive() {
-  kill -0 "-$1" 2>/dev/null || return 1
+  kill -0 $group "-$1" 2>/dev/null || return 1
   started "$1" && return 0
   [ -r /proc/self/stat ] || return 0
-  group=$1
+  leader=$1
   for f in /proc/[0-9]*; do
     IFS= read -r stat 2>/dev/null <"$f/stat" || continue
     stat=${stat##*) }
     set -- $stat
-    [ "$3" != "$group" ] || [ "$1" = Z ] || return 0
+    [ "$3" != "$leader" ] || [ "$1" = Z ] || return 0
   done
   return 1
 }

@@ -38,8 +38,8 @@ while :; do
   $own_session /bin/sh "$r/.delivery/start" "$m" "$rev" "$me" "$begun" "$svc_start"
   status=$?
   now=$(date +%s)
-  pid=
-  read -r pid f 2>/dev/null <"$m/run/child" && [ -n "$pid" ] && kill -KILL "-$pid" 2>/dev/null
+  pid= born_at= f=
+  read -r pid born_at f 2>/dev/null <"$m/run/child" && [ -n "$born_at" ] && end_group "$pid" KILL "$born_at"
   count=$((count + 1))
   [ $((now - begun)) -lt 60 ] || pause=1
   put "$m/run/exit" "$count $status $now"
