@@ -37,8 +37,8 @@ func (*releaseResource) Metadata(_ context.Context, req resource.MetadataRequest
 	resp.TypeName = req.ProviderTypeName + "_release"
 }
 
-func (*releaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	resp.Schema = releaseSchema(ctx)
+func (*releaseResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = releaseSchema()
 }
 
 func (r *releaseResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
@@ -206,8 +206,7 @@ func (r *releaseResource) ImportState(ctx context.Context, req resource.ImportSt
 		d.Error(path.Root("id"), "The release cannot be read from the store", err)
 		return
 	}
-	var m releaseModel
-	resp.Diagnostics.Append(resp.State.Get(ctx, &m)...)
+	m := releaseModel{Timeouts: noTimeouts("create", "update")}
 	m.ID, m.Version = types.StringValue(found.ID()), types.StringValue(found.Version)
 	m.Ref, m.Commit, m.Digest = orNull(found.Ref), orNull(found.Commit), types.StringValue(found.Digest)
 	m.Size, m.CreatedAt = types.Int64Value(found.Artifact.Size), timeValue(evidence.CreatedAt)

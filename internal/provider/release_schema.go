@@ -4,10 +4,8 @@
 package provider
 
 import (
-	"context"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -49,7 +47,7 @@ const (
 	aboutSubject   = "The first line of its message."
 )
 
-func releaseSchema(ctx context.Context) schema.Schema {
+func releaseSchema() schema.Schema {
 	return schema.Schema{
 		MarkdownDescription: "A release: one commit (or directory), built and tested by a pipeline, and kept in the store with its evidence. " +
 			"The plan shows the commit that it stands for, its version and what is new; a new commit is an update in place, which makes one more " +
@@ -97,10 +95,9 @@ func releaseSchema(ctx context.Context) schema.Schema {
 			"created_at": schema.StringAttribute{Computed: true, MarkdownDescription: aboutCreatedAt},
 		},
 		Blocks: map[string]schema.Block{
-			"timeouts": timeouts.Block(ctx, timeouts.Opts{
-				Create: true, Update: true,
-				CreateDescription: "How long making the first release may take in all. Defaults to `2h`.",
-				UpdateDescription: "How long making another release may take in all. Defaults to `2h`.",
+			"timeouts": timeoutsBlock(map[string]string{
+				"create": "How long making the first release may take in all. Defaults to `2h`.",
+				"update": "How long making another release may take in all. Defaults to `2h`.",
 			}),
 		},
 	}
