@@ -23,7 +23,7 @@ func (r *run) succeed(ctx context.Context) *Error {
 	defer cancel()
 	r.out.Result = deployer.OutcomeSucceeded
 	r.arrived()
-	r.leave(own)
+	doubt := r.leave(own)
 	if failure := r.end(ctx, ""); failure != nil {
 		r.out.Failures = append(r.out.Failures, *failure)
 	}
@@ -33,9 +33,14 @@ func (r *run) succeed(ctx context.Context) *Error {
 		}
 	}
 	if len(r.out.Failures) == 0 {
+		if doubt && r.inspect(own) == nil {
+			r.buryTombstones()
+		}
 		return nil
 	}
-	r.look(ctx)
+	if r.look(ctx) {
+		r.buryTombstones()
+	}
 	why := ReasonFailed
 	if _, lost := r.lock.held(); lost != nil {
 		why = ReasonLockLost
@@ -193,8 +198,9 @@ func (r *run) findLeaving() {
 	}
 }
 
-// leave removes the instances that are no longer desired.
-func (r *run) leave(ctx context.Context) {
+// leave removes the instances that are no longer desired. It says whether it is
+// in doubt what became of one.
+func (r *run) leave(ctx context.Context) (doubt bool) {
 	target := r.plan.Target
 	if r.plan.Previous != nil {
 		target = *r.plan.Previous
@@ -205,7 +211,7 @@ func (r *run) leave(ctx context.Context) {
 	}
 	failures := each(leaving, func(m *member) *Failure {
 		if m.found.Unreachable != "" {
-			return &Failure{Instance: m.ID, Err: deployer.Errorf(deployer.CodeUnreachable, "%s", m.found.Unreachable)}
+			return &Failure{Instance: m.ID, Step: StepInspect, Err: deployer.Errorf(deployer.CodeUnreachable, "%s", m.found.Unreachable)}
 		}
 		if err := r.remove(ctx, target, m.ID, m.found.Opaque); err != nil {
 			return &Failure{Instance: m.ID, Step: StepRemove, Err: err}
@@ -225,9 +231,21 @@ func (r *run) leave(ctx context.Context) {
 		}
 		r.out.Tombstones = append(r.out.Tombstones, f.Instance)
 		stays[f.Instance] = true
+		doubt = doubt || f.Step == StepRemove
 	}
 	r.out.State.Instances = slices.DeleteFunc(slices.Clone(r.out.State.Instances), func(i deployer.Instance) bool {
 		return !i.Desired && !stays[i.ID]
+	})
+	return doubt
+}
+
+// buryTombstones forgets instances whose removal failed, yet of which nothing
+// is left.
+func (r *run) buryTombstones() {
+	r.out.Tombstones = slices.DeleteFunc(r.out.Tombstones, func(id string) bool {
+		return !slices.ContainsFunc(r.out.State.Instances, func(i deployer.Instance) bool {
+			return i.ID == id && !i.Desired && (i.Unreachable != "" || i.Owner != "" || len(i.Slots) > 0)
+		})
 	})
 }
 

@@ -53,7 +53,12 @@ func (f *Fleet) instance(id, place string, desired bool) deployer.Instance {
 		return i
 	}
 	i.Owner, i.Drift = h.owner, slices.Clone(h.drift)
-	for _, info := range slices.Backward(h.held) {
+	kept := slices.Clone(h.held)
+	if h.serving != "" && !slices.ContainsFunc(kept, func(r deployer.RevisionInfo) bool { return r.ID == h.serving }) {
+		kept = append(kept, Revision(h.serving).RevisionInfo) // what serves was deleted
+		h.incomplete[h.serving] = true
+	}
+	for _, info := range slices.Backward(kept) {
 		slot := deployer.Slot{Role: deployer.RoleRetired, Revision: info, Incomplete: h.incomplete[info.ID]}
 		if info.ID == h.serving {
 			slot.Role, slot.Health, slot.Share, slot.Since = deployer.RoleServing, h.health, 1000, h.since
