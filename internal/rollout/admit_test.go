@@ -97,8 +97,8 @@ func TestAChangedTargetIsRefused(t *testing.T) {
 		plan.Generation = 1
 		out, err := r.roll(r.Context(), plan)
 		wants(r.T, err, rollout.ReasonChanged, "the target changed since this plan, by ann@laptop", "generation 2, the plan saw 1", "Plan again")
-		if out.Touched {
-			r.Error("touched")
+		if out.Touched || out.Generation != 1 {
+			r.Errorf("outcome %+v", out)
 		}
 		plan.Generation = 2
 		_, err = r.roll(r.Context(), plan)

@@ -5,6 +5,7 @@ package rollout_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,12 +200,13 @@ func TestTwoEnginesOneTarget(t *testing.T) {
 		r.setUp()
 		plans := []rollout.Plan{r.plan("1.1.0"), r.plan("1.2.0")}
 		errs := make([]error, 2)
+		var both sync.WaitGroup
 		for n, plan := range plans {
 			plan.Generation, plan.LockTimeout = 1, 10*time.Minute
-			go func() { _, errs[n] = r.engine.Roll(r.Context(), plan) }()
-			synctest.Wait()
+			both.Go(func() { _, errs[n] = r.engine.Roll(r.Context(), plan) })
+			synctest.Wait() // the first has the lock
 		}
-		time.Sleep(20 * time.Minute)
+		both.Wait()
 		if errs[0] != nil {
 			r.Errorf("the first: %v", errs[0])
 		}

@@ -35,7 +35,8 @@ type Outcome struct {
 	Tombstones []string
 	// Warnings are for the user, whole sentences.
 	Warnings []string
-	// Generation is the highest of the ledger after this run.
+	// Generation is the highest of the ledger after this run, and the plan's when
+	// the run was refused: what was found has not been seen by any plan.
 	Generation int64
 	// LastGood is what the next revert would go back to.
 	LastGood *deployer.RevisionInfo

@@ -39,7 +39,7 @@ const (
 
 func TestInvariantsUnderChance(t *testing.T) {
 	t.Parallel()
-	const seeds = 1200
+	const seeds = 400
 	for worker := range 4 {
 		t.Run(fmt.Sprint(worker), func(t *testing.T) {
 			t.Parallel()

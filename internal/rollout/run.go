@@ -100,6 +100,9 @@ func (r *run) finish() Outcome {
 			r.out.Opaque[m.ID] = m.opaque
 		}
 	}
+	if r.out.Result == "" {
+		r.out.Generation = r.plan.Generation // a refusal is no consent to what it found
+	}
 	r.out.LastGood = r.out.State.LastGood
 	r.out.Finished = r.clock.Now()
 	return r.out
