@@ -32,7 +32,7 @@ type runDirectory struct {
 }
 
 func newRunDirectory() (*runDirectory, error) {
-	base := baseDirectory()
+	base := baseDirectory(os.TempDir())
 	sweep(base, time.Now())
 	path, err := os.MkdirTemp(base, directoryPrefix)
 	if err != nil {
@@ -59,12 +59,12 @@ func (d *runDirectory) remove() {
 	_ = d.lock.Close()
 }
 
-func baseDirectory() string {
-	base := os.TempDir()
-	if runtime.GOOS != "windows" && len(base) > longestBase {
-		base = "/tmp"
+// baseDirectory is temp, unless that is too long for sockets.
+func baseDirectory(temp string) string {
+	if runtime.GOOS != "windows" && len(temp) > longestBase {
+		return "/tmp"
 	}
-	return base
+	return temp
 }
 
 // sweep removes what hosts left that were killed: first it notes that nobody

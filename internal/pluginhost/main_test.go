@@ -1,6 +1,8 @@
 // Copyright (c) The tfdelivery authors
 // SPDX-License-Identifier: MPL-2.0
 
+//go:build unix
+
 package pluginhost_test
 
 import (
