@@ -164,6 +164,9 @@ func readAnswer(r *bufio.Reader, nonce string, said func(name, value string)) (a
 			return ans, lostConnection(err)
 		}
 		rest, ours := strings.CutPrefix(line, nonce)
+		if last := len(ans.sections[section]) - 1; ours && last >= 0 && ans.sections[section][last] == "" {
+			ans.sections[section] = ans.sections[section][:last] // the newline before what is ours
+		}
 		switch {
 		case ours && strings.HasPrefix(rest, " "):
 			status, err := strconv.Atoi(rest[1:])

@@ -50,7 +50,7 @@ func TestDeployUpdateAndRemove(t *testing.T) {
 		t.Error("the old process still runs")
 	}
 	state := r.inspect()
-	i = state.Instances[0]
+	i = &state.Instances[0]
 	if i.Serving().Revision.ID != "rev-2" || !i.Holds("rev-1") || state.LastGood.ID != "rev-2" || state.Generation != 4 || state.Unfinished != nil {
 		t.Fatalf("state: %+v", state)
 	}

@@ -147,7 +147,7 @@ func (r *rig) inspect() deployer.TargetState {
 	return state
 }
 
-func (r *rig) instance() deployer.Instance {
+func (r *rig) instance() *deployer.Instance {
 	r.t.Helper()
 	state := r.inspect()
 	if len(state.Instances) != 1 {
@@ -156,7 +156,7 @@ func (r *rig) instance() deployer.Instance {
 	if why := state.Instances[0].Unreachable; why != "" {
 		r.t.Fatal("unreachable: " + why)
 	}
-	return state.Instances[0]
+	return &state.Instances[0]
 }
 
 // deploy does all that a first deployment or an update does.

@@ -133,23 +133,17 @@ bounded() {
   started "$p"
   p_born=${born:-gone}
   [ -z "$4" ] || put "$m/run/job-$4" "$p $p_born"
-  (
-    trap 'kill "$w"; exit' TERM
-    sleep "$1" &
-    w=$!
-    wait "$w"
-    true >"$m/run/.late-$p"
-    end_group "$p" TERM
-    sleep 5
-    end_group "$p" KILL
-  ) >/dev/null 3<&- &
+  one=$p
+  [ -z "$own_session" ] || one=-$p
+  $own_session /bin/sh -c 'sleep "$1"; true >"$2"; kill -TERM $4 "$3"; sleep 5; kill -KILL $4 "$3"' sh "$1" "$m/run/.late-$p" "$one" "$group" >/dev/null 2>&1 3<&- &
   dog=$!
   while :; do
     wait "$p"
     code=$?
     [ "$code" -gt 128 ] && kill -0 "$p" 2>/dev/null || break
   done
-  kill "$dog" 2>/dev/null
+  kill -KILL "$dog" 2>/dev/null
+  end_group "$dog" KILL
   wait "$dog" 2>/dev/null
   [ -n "$spare" ] || end_group "$p" KILL "$p_born"
   [ -z "$4" ] || rm -f "$m/run/job-$4"
