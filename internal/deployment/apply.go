@@ -142,7 +142,7 @@ func (s *Service) result(req ApplyRequest, private Private, plan rollout.Plan, o
 		merged := merge(seen, req.Known, applied.Private)
 		applied.State, applied.Private = merged.State, merged.Private
 	}
-	applied.Nothing = outcome.Gone
+	applied.Nothing = nothingOf(private.Owner, outcome)
 	for _, id := range outcome.Tombstones {
 		if req.Previous == nil {
 			continue
@@ -156,6 +156,16 @@ func (s *Service) result(req ApplyRequest, private Private, plan rollout.Plan, o
 		applied.Warnings = append(applied.Warnings, fmt.Sprintf("%s was removed from the configuration and could not be reached: what it runs is still there. Later plans and applies try again.", id))
 	}
 	return applied
+}
+
+// nothingOf says that nothing on the target is this deployment's.
+func nothingOf(owner string, outcome rollout.Outcome) bool {
+	if outcome.Gone || !outcome.Touched {
+		return true
+	}
+	return outcome.Inspected && !slices.ContainsFunc(outcome.State.Instances, func(i deployer.Instance) bool {
+		return i.Unreachable != "" || i.Owner == owner
+	})
 }
 
 // retryTombstones takes the deployment off instances that could not be reached

@@ -193,3 +193,12 @@ func TestMergeTombstones(t *testing.T) {
 		})
 	}
 }
+
+// A rollout that does not look at a removed instance does not forget it.
+func TestMergeKeepsTombstonesThatNobodyLookedAt(t *testing.T) {
+	t.Parallel()
+	private := Private{Owner: "o", Tombstones: []Tombstone{{Instance: "9", Place: "p9"}}}
+	if got := merge(deployer.TargetState{Instances: []deployer.Instance{{ID: "1", Desired: true}}}, State{}, private); len(got.Private.Tombstones) != 1 {
+		t.Errorf("tombstones %v", got.Private.Tombstones)
+	}
+}

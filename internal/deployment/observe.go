@@ -78,7 +78,7 @@ func merge(seen deployer.TargetState, known State, private Private) Observed {
 		out.Private.Places = map[string]string{}
 	}
 	out.Private.Opaque = maps.Clone(private.Opaque)
-	var tombstones []Tombstone
+	tombstones := unseen(private.Tombstones, seen.Instances)
 	for _, i := range seen.Instances {
 		if i.Unreachable == "" {
 			out.Reached = true
@@ -180,6 +180,13 @@ func tombstoneOf(all []Tombstone, i deployer.Instance) *Tombstone {
 		return nil
 	}
 	return &all[n]
+}
+
+// unseen keeps the tombstones of instances that nobody looked at.
+func unseen(all []Tombstone, seen []deployer.Instance) []Tombstone {
+	return slices.DeleteFunc(slices.Clone(all), func(t Tombstone) bool {
+		return slices.ContainsFunc(seen, func(i deployer.Instance) bool { return i.ID == t.Instance && i.Place == t.Place })
+	})
 }
 
 // commonRelease is the release that every instance runs, or "".

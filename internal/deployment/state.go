@@ -56,7 +56,7 @@ type Private struct {
 	Notes []Note `json:"notes,omitempty"`
 	// Failed says that a revision was tried here and did not hold.
 	Failed []FailedNote `json:"failed,omitempty"`
-	// Addresses is where instances were when they were last seen.
+	// Places is where instances were when they were last seen.
 	Places map[string]string `json:"places,omitempty"`
 	// Recipe makes the running release again if the store has lost it.
 	Recipe json.RawMessage `json:"recipe,omitempty"`

@@ -74,21 +74,29 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 }
 
-// replaces says whether another deployer takes over, which is a replacement.
+// replaces says whether another object takes this one's place, and announces
+// that it means downtime. A new name or environment is a replacement by the
+// schema; a new kind of deployer by what is done here.
 func (r *deploymentResource) replaces(ctx context.Context, state deploymentModel, spec deployment.Spec, at path.Path, resp *resource.ModifyPlanResponse, d Diagnostics) bool {
 	before, was, err := state.target(ctx)
-	if err != nil || before.Deployer == spec.Deployer {
-		return before.ID() != spec.ID()
+	switch {
+	case before.ID() != spec.ID():
+		d.Notice(path.Empty(), "Another name means downtime", fmt.Sprintf("%s is removed first, and then %s is deployed.", before.ID(), spec.ID()))
+	case err == nil && before.Deployer != spec.Deployer:
+		resp.RequiresReplace = append(resp.RequiresReplace, blockOf(was), blockOf(at))
+		d.Notice(at, "Another deployer means downtime", fmt.Sprintf("%s is removed by the deployer %q first, and then deployed by %q.", spec.ID(), before.Deployer, spec.Deployer))
+	default:
+		return false
 	}
-	resp.RequiresReplace = append(resp.RequiresReplace, was.ParentPath(), at.ParentPath())
-	if len(was.Steps()) == 1 {
-		resp.RequiresReplace[len(resp.RequiresReplace)-2] = was
-	}
-	if len(at.Steps()) == 1 {
-		resp.RequiresReplace[len(resp.RequiresReplace)-1] = at
-	}
-	d.Notice(at, "Another deployer means downtime", fmt.Sprintf("%s is removed by the deployer %q first, and then deployed by %q.", spec.ID(), before.Deployer, spec.Deployer))
 	return true
+}
+
+// blockOf is the top-level block that a path leads into.
+func blockOf(at path.Path) path.Path {
+	for len(at.Steps()) > 1 {
+		at = at.ParentPath()
+	}
+	return at
 }
 
 // unknownBlock names a block whose contents are not known at all yet.

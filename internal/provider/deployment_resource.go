@@ -112,7 +112,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	r.warn(d, at, applied)
 	if err != nil {
 		d.Error(at, fmt.Sprintf("The deployment %s failed", spec.ID()), err)
-		if applied.Nothing || len(applied.State.Instances) == 0 {
+		if applied.Nothing {
 			return
 		}
 		plan.ID = types.StringValue(spec.ID())
