@@ -22,6 +22,9 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
+// closeBound is two seconds, and two more for a busy machine.
+const closeBound = 4 * time.Second
+
 func TestCrashInInspectIsRepaired(t *testing.T) {
 	t.Parallel()
 	logs := &logLines{}
@@ -128,7 +131,7 @@ func TestCloseIsQuick(t *testing.T) {
 	<-ignoring
 	began := time.Now()
 	h.Close()
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > closeBound {
 		t.Errorf("it took %s", took)
 	}
 	if running(pid) {
@@ -148,7 +151,7 @@ func TestCloseDuringStart(t *testing.T) {
 	began := time.Now()
 	h.Close()
 	failure(t, <-done, deployer.CodePluginGone, "ending")
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > closeBound {
 		t.Errorf("it took %s", took)
 	}
 }
