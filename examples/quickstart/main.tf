@@ -92,7 +92,7 @@ output "running" {
 
 output "tests" {
   description = "What the release's tests said."
-  value       = delivery_release.hello.checks["test"]
+  value       = "${delivery_release.hello.checks["test"].tests} run, ${delivery_release.hello.checks["test"].failures} failed"
 }
 
 output "url" {

@@ -30,7 +30,7 @@ type daemon struct {
 	err    error // how it ended, after dead
 }
 
-const outputLines = 200
+const outputLines = 50
 
 // startDaemon starts cmd and returns when it has printed readyText.
 func startDaemon(cmd *exec.Cmd, readyText string) (*daemon, error) {

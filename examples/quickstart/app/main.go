@@ -29,14 +29,18 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	server := &http.Server{Addr: *listen, Handler: handler(), ReadHeaderTimeout: 5 * time.Second}
+	finished := make(chan error)
 	go func() {
 		<-ctx.Done()
 		patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = server.Shutdown(patience)
+		finished <- server.Shutdown(patience) // when every answer is out
 	}()
 	log.Printf("hello %s answers at %s", strings.TrimSpace(version), *listen)
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		log.Fatal(err)
+	}
+	if err := <-finished; err != nil {
 		log.Fatal(err)
 	}
 }

@@ -114,7 +114,7 @@ func demonstrate(ctx context.Context, bin, example string) (err error) {
 		return err
 	}
 	seen := users.stop()
-	fmt.Printf("All the while somebody asked for the page: %s.\n", seen)
+	fmt.Printf("All the while somebody asked for the page, and tried again when no connection was to be had:\n  %s.\n", seen)
 	if seen.failed > 0 {
 		return fmt.Errorf("%d requests were not answered", seen.failed)
 	}

@@ -15,7 +15,7 @@ import (
 // repository is a Git repository with the application.
 type repository struct{ dir string }
 
-// newRepository commits a copy of the application and tags it v1.0.0.
+// newRepository commits a copy of the application as version 1.0.0.
 func newRepository(ctx context.Context, dir, app string) (*repository, error) {
 	if err := os.CopyFS(dir, os.DirFS(app)); err != nil {
 		return nil, fmt.Errorf("copy the application: %w", err)
@@ -24,11 +24,7 @@ func newRepository(ctx context.Context, dir, app string) (*repository, error) {
 	if _, err := r.git(ctx, "init", "--quiet", "--initial-branch=main"); err != nil {
 		return nil, err
 	}
-	if err := r.commit(ctx, "Greet politely"); err != nil {
-		return nil, err
-	}
-	_, err := r.git(ctx, "tag", "v1.0.0")
-	return r, err
+	return r, r.commit(ctx, "Greet politely", "v1.0.0")
 }
 
 // commitGreeting makes version 1.1.0, a good one.
@@ -39,7 +35,7 @@ func (r *repository) commitGreeting(ctx context.Context) error {
 	if err := r.edit("VERSION", "1.0.0", "1.1.0"); err != nil {
 		return err
 	}
-	if err := r.commit(ctx, "Greet the whole world"); err != nil {
+	if err := r.commit(ctx, "Greet the whole world", "v1.1.0"); err != nil {
 		return err
 	}
 	return r.show(ctx)
@@ -58,7 +54,7 @@ func (r *repository) commitBroken(ctx context.Context) error {
 	if err := r.edit("VERSION", "1.1.0", "1.2.0"); err != nil {
 		return err
 	}
-	if err := r.commit(ctx, "Fetch greetings from a service"); err != nil {
+	if err := r.commit(ctx, "Fetch greetings from a service", "v1.2.0"); err != nil {
 		return err
 	}
 	return r.show(ctx)
@@ -77,12 +73,14 @@ func (r *repository) edit(name, from, to string) error {
 	return os.WriteFile(path, []byte(strings.Replace(string(content), from, to, 1)), 0o644)
 }
 
-func (r *repository) commit(ctx context.Context, message string) error {
-	if _, err := r.git(ctx, "add", "--all"); err != nil {
-		return err
+// commit commits everything and tags it.
+func (r *repository) commit(ctx context.Context, message, tag string) error {
+	for _, args := range [][]string{{"add", "--all"}, {"commit", "--quiet", "--message", message}, {"tag", tag}} {
+		if _, err := r.git(ctx, args...); err != nil {
+			return err
+		}
 	}
-	_, err := r.git(ctx, "commit", "--quiet", "--message", message)
-	return err
+	return nil
 }
 
 // show prints the newest commit.

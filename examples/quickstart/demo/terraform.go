@@ -83,7 +83,7 @@ func (tf *terraform) plan(ctx context.Context) error {
 
 // apply shows what an apply does, without its plan.
 func (tf *terraform) apply(ctx context.Context) error {
-	return tf.run(ctx, afterPlan(), "apply", "-input=false", "-no-color", "-auto-approve")
+	return tf.run(ctx, afterPlan(), "apply", "-input=false", "-no-color", "-auto-approve", "-compact-warnings")
 }
 
 func (tf *terraform) destroy(ctx context.Context) error {
@@ -105,14 +105,17 @@ func (tf *terraform) clean() error {
 	return nil
 }
 
-// afterPlan lets the lines after the summary of a plan through.
+// afterPlan leaves out the plan but for its summary.
 func afterPlan() func(line string) bool {
-	shown := false
+	planned, shown := false, false
 	return func(line string) bool {
-		if strings.HasPrefix(line, "Plan: ") || strings.HasPrefix(line, "Error: ") || strings.HasPrefix(line, "No changes.") {
-			shown = true
+		for _, start := range []string{"delivery_", "Warning", "Error", "Apply complete!", "Destroy complete!"} {
+			shown = shown || planned && strings.HasPrefix(line, start)
 		}
-		return shown
+		summary := strings.HasPrefix(line, "Plan: ") || strings.HasPrefix(line, "No changes.")
+		planned = planned || summary
+		shown = shown || !planned && strings.HasPrefix(line, "Error")
+		return shown || summary
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -47,9 +48,9 @@ func (t tally) String() string {
 }
 
 // watch asks for a page until it is stopped. Like a reverse proxy, a user
-// whose connection is refused, because the service is just being restarted,
-// tries again for some seconds; a connection that breaks, or any status but
-// 200, is a failure.
+// whose connection is refused, or reset before anybody took it, because the
+// service is just being restarted, tries again for some seconds; an answer that
+// breaks off, or any status but 200, is a failure.
 func watch(url string) *users {
 	ctx, cancel := context.WithCancel(context.Background())
 	u := &users{url: url, cancel: cancel, ended: make(chan struct{})}
@@ -148,10 +149,11 @@ func answers(ctx context.Context, url string) bool {
 	return !refused(err)
 }
 
-// refused says whether no connection was made.
+// refused says whether nobody took the connection: none was made, or the
+// system took it back.
 func refused(err error) bool {
 	var failure *net.OpError
-	return errors.As(err, &failure) && failure.Op == "dial"
+	return errors.As(err, &failure) && (failure.Op == "dial" || errors.Is(err, syscall.ECONNRESET))
 }
 
 // freePort finds a port that nobody uses.
