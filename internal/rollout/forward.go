@@ -42,8 +42,9 @@ func (r *run) roll(ctx context.Context) *Error {
 	r.findLeaving()
 	r.first = r.isFirst()
 	pending := r.pending()
-	if len(pending) == 0 && len(r.leaving) == 0 && r.ledgerAgrees() {
+	if len(pending) == 0 && !r.canLeave() && r.ledgerAgrees() {
 		r.out.Result = deployer.OutcomeSucceeded
+		r.leave(work)
 		r.trim(work)
 		return nil
 	}

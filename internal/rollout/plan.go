@@ -38,7 +38,7 @@ type Plan struct {
 	Strategy Strategy // nil: Rolling with its defaults
 	Health   HealthCheck
 	Revert   Revert
-	Keep     int               // how many revisions retention keeps
+	Keep     int               // how many revisions retention keeps; the serving and the last good one always stay
 	Opaque   map[string][]byte // by instance id, from the last Outcome
 	// LockTimeout is how long to wait for somebody else's lock; 0: not at all.
 	LockTimeout time.Duration

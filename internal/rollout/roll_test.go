@@ -54,7 +54,7 @@ func TestOrderOfCalls(t *testing.T) {
 		same(r.T, "calls before and after preparing", append(got[:3:3], got[6:]...), []string{
 			"Acquire", "Inspect", "Record begin 1.1.0",
 			"Activate app-1 1.1.0", "Activate app-2 1.1.0", "Activate app-3 1.1.0",
-			"Record end 1.1.0", "Prune", "Release",
+			"Record end 1.1.0", "Release",
 		})
 		ledger := r.fleet.Ledger("app-2")
 		begin, end := ledger[len(ledger)-2], ledger[len(ledger)-1]
@@ -299,4 +299,36 @@ func BenchmarkBatchesOfAThousand(b *testing.B) {
 	for b.Loop() {
 		rollout.Batches(desired, state, "1.1.0", rollout.Rolling{MaxParallel: 10})
 	}
+}
+
+func TestATombstoneAloneWritesNothing(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(r *rig) {
+		r.fleet.Install(r.target, owner, "1.0.0")
+		before := r.target
+		r.target = rollouttest.Target("app-1", "app-2")
+		r.fleet.Edit("app-3", func(p *rollouttest.Place) { p.Unreachable = "no route to host" })
+		plan := r.plan("1.0.0")
+		plan.Previous = &before
+		out, err := r.roll(r.Context(), plan)
+		ok(r.T, err)
+		same(r.T, "tombstones", out.Tombstones, []string{"app-3"})
+		same(r.T, "calls", r.methods(), []string{"Acquire", "Inspect", "Release"})
+	})
+}
+
+func TestRetentionAfterARollout(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(r *rig) {
+		for n := range 3 {
+			r.fleet.Install(r.target, owner, fmt.Sprintf("1.0.%d", n))
+		}
+		plan := r.plan("1.1.0")
+		plan.Keep = 3
+		out, err := r.roll(r.Context(), plan)
+		ok(r.T, err)
+		if n := len(r.fleet.Methods("Prune")); n != 1 || len(out.State.Instances[0].Slots) != 3 {
+			r.Errorf("pruned %d times, state %+v", n, out.State.Instances[0].Slots)
+		}
+	})
 }

@@ -28,9 +28,7 @@ func (r *run) succeed(ctx context.Context) *Error {
 		r.out.Failures = append(r.out.Failures, *failure)
 	}
 	if _, lost := r.lock.held(); lost == nil {
-		if err := r.prune(own, false); err != nil {
-			r.warn("Old revisions could not be removed: " + err.Error() + ". The next apply tries again.")
-		}
+		r.trim(own)
 	}
 	if len(r.out.Failures) == 0 {
 		if doubt && r.inspect(own) == nil {
@@ -173,11 +171,11 @@ func (r *run) prune(ctx context.Context, everything bool) *deployer.Error {
 	return nil
 }
 
-// trim prunes when an instance keeps more than retention wants, as after a
-// smaller keep_releases.
+// trim prunes when an instance keeps more than retention wants; a call that
+// would remove nothing is not made.
 func (r *run) trim(ctx context.Context) {
 	crowded := func(i deployer.Instance) bool { return i.Desired && len(i.Slots) > r.plan.Keep }
-	if r.plan.Keep <= 0 || !slices.ContainsFunc(r.out.State.Instances, crowded) {
+	if !slices.ContainsFunc(r.out.State.Instances, crowded) {
 		return
 	}
 	if err := r.prune(ctx, false); err != nil {
@@ -196,6 +194,11 @@ func (r *run) findLeaving() {
 			r.leaving = append(r.leaving, i)
 		}
 	}
+}
+
+// canLeave says whether an instance that is no longer desired can be reached.
+func (r *run) canLeave() bool {
+	return slices.ContainsFunc(r.leaving, func(i deployer.Instance) bool { return i.Unreachable == "" })
 }
 
 // leave removes the instances that are no longer desired. It says whether it is
