@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	directoryPrefix = "delivery-"
+	directoryPrefix = "dlvhost-"
 	lockFile        = "lock"
 	abandonedFile   = "abandoned"
 	// abandonedFor is longer than a deployer needs to end after its host is

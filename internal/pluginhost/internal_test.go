@@ -77,8 +77,8 @@ func TestSweep(t *testing.T) {
 		_, err := os.Stat(path)
 		return err == nil
 	}
-	dead, open, foreign := directory("delivery-dead", 0o700), directory("delivery-open", 0o755), directory("other", 0o700)
-	living := filepath.Join(base, "delivery-living")
+	dead, open, foreign := directory("dlvhost-dead", 0o700), directory("dlvhost-open", 0o755), directory("other", 0o700)
+	living := filepath.Join(base, "dlvhost-living")
 	if err := os.Mkdir(living, 0o700); err != nil {
 		t.Fatal(err)
 	}
