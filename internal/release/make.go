@@ -27,6 +27,9 @@ func (s *Service) Make(ctx context.Context, d pipeline.Definition, p Planned) (M
 	if d.Digest() != p.Definition || d.Name != p.Pipeline {
 		return Made{}, fmt.Errorf("release %s was planned with another definition of the pipeline", p.ID)
 	}
+	if p.Source == "" {
+		p.Source = sourceURL(d)
+	}
 	st, err := s.Store(ctx)
 	if err != nil {
 		return Made{}, err

@@ -5,7 +5,8 @@ package release
 
 import (
 	"fmt"
-	"math/big"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
@@ -28,11 +29,11 @@ func Version(d source.Description, commit, definition string) (string, error) {
 			return tagged, store.CheckVersion(tagged)
 		}
 		dot := strings.LastIndexByte(tagged, '.')
-		patch, ok := new(big.Int).SetString(tagged[dot+1:], 10)
-		if !ok {
+		patch, err := strconv.ParseInt(tagged[dot+1:], 10, 64)
+		if err != nil || patch == math.MaxInt64 {
 			return "", fmt.Errorf("%q is not a version tag", d.Tag)
 		}
-		base = tagged[:dot+1] + patch.Add(patch, big.NewInt(1)).String()
+		base = tagged[:dot+1] + strconv.FormatInt(patch+1, 10)
 	}
 	version := fmt.Sprintf("%s-%d.g%s.p%s", base, d.Distance, prefix(commit, 12), prefix(definition, 8))
 	return version, store.CheckVersion(version)
