@@ -153,7 +153,6 @@ func (s *Service) result(req ApplyRequest, private Private, plan rollout.Plan, o
 		}
 		delete(applied.State.Instances, id)
 		delete(applied.State.Details, id)
-		applied.Warnings = append(applied.Warnings, fmt.Sprintf("%s was removed from the configuration and could not be reached: what it runs is still there. Later plans and applies try again.", id))
 	}
 	return applied
 }
@@ -198,35 +197,6 @@ func (s *Service) retryTombstones(ctx context.Context, d *session, plan rollout.
 		}
 	}
 	return nil
-}
-
-// Destroy takes the deployment off every instance. It removes only what
-// carries the owner's token; an instance that cannot be reached is an error.
-func (s *Service) Destroy(ctx context.Context, target Target, known State, private Private) (Applied, error) {
-	unchanged := Applied{State: known, Private: private}
-	if private.Owner == "" {
-		return unchanged, errors.New("this deployment was imported and never applied, so nothing on the target is marked as its own: apply once, or use on_destroy = \"retain\" or `terraform state rm`")
-	}
-	wanted, err := s.Validate(ctx, Spec{Target: target, RevisionUnknown: true})
-	if err != nil {
-		return unchanged, err
-	}
-	d, err := s.open(ctx, target.Deployer)
-	if err != nil {
-		return unchanged, err
-	}
-	plan := rollout.Plan{
-		Operation:   s.operation(deployer.OperationRemove),
-		Target:      target.wire(),
-		Owner:       private.Owner,
-		Generation:  private.Generation,
-		Desired:     wanted.Validation.Instances,
-		Opaque:      private.Opaque,
-		LockTimeout: lockTimeout,
-		Lease:       lease,
-	}
-	outcome, err := s.engine(d).Destroy(ctx, plan)
-	return s.result(ApplyRequest{Known: known}, private, plan, outcome), err
 }
 
 // commits lists what this deployment brought over what ran before.

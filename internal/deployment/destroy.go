@@ -1,0 +1,70 @@
+// Copyright (c) The tfdelivery authors
+// SPDX-License-Identifier: MPL-2.0
+
+package deployment
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
+)
+
+// Destroy takes the deployment off every instance. It removes only what
+// carries the owner's token; an instance that cannot be reached is an error.
+func (s *Service) Destroy(ctx context.Context, target Target, known State, private Private) (Applied, error) {
+	unchanged := Applied{State: known, Private: private}
+	if private.Owner == "" {
+		return unchanged, errors.New("this deployment was imported and never applied, so nothing on the target is marked as its own: apply once, or use on_destroy = \"retain\" or `terraform state rm`")
+	}
+	wanted, err := s.Validate(ctx, Spec{Target: target, RevisionUnknown: true})
+	if err != nil {
+		return unchanged, err
+	}
+	d, err := s.open(ctx, target.Deployer)
+	if err != nil {
+		return unchanged, err
+	}
+	plan := rollout.Plan{
+		Target:      target.wire(),
+		Owner:       private.Owner,
+		Generation:  private.Generation,
+		Desired:     wanted.Validation.Instances,
+		Opaque:      private.Opaque,
+		LockTimeout: lockTimeout,
+		Lease:       lease,
+	}
+	// Instances that could not be reached when they were removed are tried a
+	// last time, one former target after the other.
+	formers := formerTargets(private.Tombstones)
+	if len(formers) == 0 {
+		formers = []*Target{nil}
+	}
+	applied := unchanged
+	var warnings []string
+	for _, former := range formers {
+		plan.Previous = former.wirePointer()
+		plan.Operation = s.operation(deployer.OperationRemove)
+		outcome, err := s.engine(d).Destroy(ctx, plan)
+		warnings = append(warnings, outcome.Warnings...)
+		applied = s.result(ApplyRequest{Known: known}, private, plan, outcome)
+		applied.Warnings = warnings
+		if err != nil {
+			return applied, err
+		}
+	}
+	return applied, nil
+}
+
+// formerTargets are the targets of tombstones, each once.
+func formerTargets(tombstones []Tombstone) []*Target {
+	var all []*Target
+	for _, t := range tombstones {
+		if !slices.ContainsFunc(all, func(o *Target) bool { return SameTarget(*o, t.Target) }) {
+			all = append(all, &t.Target)
+		}
+	}
+	return all
+}
