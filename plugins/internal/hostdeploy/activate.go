@@ -12,8 +12,27 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
+// grace is how long a switch that is under way is still waited for when it is
+// no longer wanted, besides the time that the service has to stop.
+const grace = 15 * time.Second
+
+// toTheEnd gives a context for a call that has no safe point within: it ends
+// only some time after ctx.
+func (s *site) toTheEnd(ctx context.Context) (context.Context, func(), error) {
+	if ctx.Err() != nil {
+		return nil, nil, stopped(ctx)
+	}
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(ctx, func() {
+		late := time.AfterFunc(s.stopTimeout+grace, func() { cancel(context.Cause(ctx)) })
+		context.AfterFunc(longer, func() { late.Stop() })
+	})
+	return longer, func() { forget(); cancel(nil) }, nil
+}
+
 // Activate implements [deployer.Core]. What has begun to switch on the host ends
-// there by itself, also when ctx ends or the connection is lost.
+// there by itself, also when the connection is lost, and is waited for when ctx
+// ends.
 func (d *Deployer) Activate(ctx context.Context, req deployer.ActivateRequest, events deployer.EventSink) (deployer.Result, error) {
 	s, err := d.site(req.Target, req.Instance)
 	if err != nil {
@@ -26,8 +45,13 @@ func (d *Deployer) Activate(ctx context.Context, req deployer.ActivateRequest, e
 	if err != nil {
 		return deployer.Result{}, s.fault("activate", err)
 	}
+	whole, done, err := s.toTheEnd(ctx)
+	if err != nil {
+		return deployer.Result{}, s.fault("activate", err)
+	}
+	defer done()
 	events(deployer.Event{Time: time.Now(), Instance: s.id, Phase: "switch"})
-	ans, err := s.tell(ctx, call{said: warnings(s, events)}, "activate", held.number(s), req.Owner, adopting(req.Operation), req.RevisionID)
+	ans, err := s.tell(whole, call{said: warnings(s, events)}, "activate", held.number(s), req.Owner, adopting(req.Operation), req.RevisionID)
 	if err != nil {
 		return deployer.Result{}, s.notActivated(ctx, req.RevisionID, ans, err)
 	}
@@ -73,7 +97,12 @@ func (d *Deployer) Remove(ctx context.Context, req deployer.RemoveRequest, event
 	if err != nil {
 		return deployer.Result{}, s.fault("remove", err)
 	}
-	ans, err := s.tell(ctx, call{said: warnings(s, events)}, "remove", held.number(s), req.Owner)
+	whole, done, err := s.toTheEnd(ctx)
+	if err != nil {
+		return deployer.Result{}, s.fault("remove", err)
+	}
+	defer done()
+	ans, err := s.tell(whole, call{said: warnings(s, events)}, "remove", held.number(s), req.Owner)
 	if err != nil {
 		return deployer.Result{}, s.fault("remove", err)
 	}
