@@ -4,6 +4,7 @@
 package acceptance
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -20,14 +21,13 @@ func TestTroubleWithHosts(t *testing.T) {
 		says    []string
 	}{
 		"a wrong host key": {nil, func(t *testing.T, s *shop) {
-			wrong := testrig.NewKeyPair(t, "")
-			s.SSH = strings.Replace(s.SSH, strings.TrimSpace(s.fleet.Hosts[0].KnownHost()), strings.TrimSpace(s.fleet.Hosts[0].KnownHostWith(wrong)), 1)
+			s.SSH = connection(s.fleet.User, s.fleet.Key.Private, s.fleet.Hosts[0].KnownHostWith(testrig.NewKeyPair(t, "")))
 		}, []string{"app-1", "SHA256:", "known_hosts"}},
 		"an unknown host": {nil, func(_ *testing.T, s *shop) {
-			s.SSH = strings.Replace(s.SSH, strings.TrimSpace(s.fleet.Hosts[0].KnownHost()), "", 1)
+			s.SSH = connection(s.fleet.User, s.fleet.Key.Private, "# nobody")
 		}, []string{"app-1", "known_hosts", "SHA256:"}},
 		"a refused key": {nil, func(t *testing.T, s *shop) {
-			s.SSH = strings.Replace(s.SSH, strings.TrimSpace(s.fleet.Key.Private), strings.TrimSpace(testrig.NewKeyPair(t, "").Private), 1)
+			s.SSH = connection(s.fleet.User, testrig.NewKeyPair(t, "").Private, s.fleet.KnownHosts)
 		}, []string{"app-1", "deploy", "key"}},
 		"only passwords":      {[]testrig.FleetOption{testrig.SSHD("PubkeyAuthentication no", "PasswordAuthentication yes")}, func(*testing.T, *shop) {}, []string{"app-1", "password"}},
 		"a host that is down": {nil, func(t *testing.T, s *shop) { s.fleet.Hosts[0].Kill(t) }, []string{"app-1", "reach"}},
@@ -62,6 +62,11 @@ func TestTroubleWithHosts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// connection is a provider's ssh block with everything inline.
+func connection(user, key, knownHosts string) string {
+	return fmt.Sprintf("ssh {\n  user = %q\n  private_key = <<K\n%s\nK\n  known_hosts = <<K\n%s\nK\n}", user, strings.TrimSpace(key), strings.TrimSpace(knownHosts))
 }
 
 // A bastion is passed through, with its host key checked too.
