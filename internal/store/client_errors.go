@@ -71,7 +71,10 @@ func (r *remote) access(write bool, err error) error {
 	}
 	e := &AccessError{Location: r.at.String(), Write: write, Reason: ReasonUnreachable, Detail: clean(err.Error()), Err: err}
 	host := r.at.Host
+	var noLogin loginError
 	switch status := statusOf(err); {
+	case errors.As(err, &noLogin):
+		e.Reason, e.Advice = ReasonDenied, fmt.Sprintf("Repair Docker's configuration, or give the provider a registry block for %s.", host)
 	case status != 0:
 		e.Detail = fmt.Sprintf("the registry answered %s", answer(err, status))
 		e.Reason, e.Advice = explainStatus(status, write, host)

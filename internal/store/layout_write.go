@@ -90,7 +90,7 @@ func (l *layout) acceptable() error {
 		return err
 	}
 	for _, e := range entries {
-		if !slices.Contains([]string{lockFile, workDir, "blobs", indexFile}, e.Name()) {
+		if !slices.Contains([]string{lockFile, workDir, "blobs", indexFile, layoutFile}, e.Name()) {
 			return &AccessError{
 				Location: l.at.String(), Write: true, Reason: ReasonDenied,
 				Detail: fmt.Sprintf("%s exists and is not a store: it holds %q", l.dir, e.Name()),

@@ -22,6 +22,11 @@ type login struct {
 	other authn.Keychain
 }
 
+// loginError says that the credentials could not be read.
+type loginError string
+
+func (e loginError) Error() string { return string(e) }
+
 func newLogin(at Location, credentials []RegistryCredential) login {
 	l := login{other: authn.DefaultKeychain}
 	for _, c := range credentials {
@@ -50,10 +55,10 @@ func (l login) resolve(ctx context.Context, resource authn.Resource) (authn.Auth
 	select {
 	case a := <-answers:
 		if a.err != nil {
-			return nil, fmt.Errorf("read Docker's credentials for %s: %w", resource.RegistryStr(), a.err)
+			return nil, loginError(fmt.Sprintf("read Docker's credentials for %s: %v", resource.RegistryStr(), a.err))
 		}
 		return a.auth, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("read Docker's credentials for %s: the credential helper did not answer within %s", resource.RegistryStr(), helperLimit)
+		return nil, loginError(fmt.Sprintf("read Docker's credentials for %s: the credential helper did not answer within %s", resource.RegistryStr(), helperLimit))
 	}
 }

@@ -52,7 +52,7 @@ func (r Record) Inputs() Inputs {
 }
 
 var (
-	pipelinePattern = regexp.MustCompile(`^[a-z0-9]+(?:-+[a-z0-9]+)*$`)
+	pipelinePattern = regexp.MustCompile(`^[a-z0-9]+(?:(?:__?|-+)[a-z0-9]+)*$`)
 	digestPattern   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	commitPattern   = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 	mediaPattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$`)
@@ -93,7 +93,7 @@ func (r Record) Check() error {
 
 func checkPipeline(name string) error {
 	if len(name) > 63 || !pipelinePattern.MatchString(name) {
-		return fmt.Errorf("%q cannot be the name of a pipeline: use at most 63 lower-case letters, digits and dashes between them", name)
+		return fmt.Errorf("%q cannot be the name of a pipeline: use at most 63 lower-case letters and digits, with - or _ between them", name)
 	}
 	return nil
 }

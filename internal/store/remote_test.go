@@ -115,6 +115,17 @@ func TestRegistryDockerLogin(t *testing.T) {
 	put(t, open(t, rig.Host), record("shop", "1.5.0", a), path)
 }
 
+func TestRegistryBrokenDockerLogin(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"credsStore":"no-such-helper"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOME", dir)
+	t.Setenv("DOCKER_CONFIG", dir)
+	_, err := open(t, "127.0.0.1:1").Get(context.Background(), "shop", "1.5.0")
+	wantAccess(t, err, false, ReasonDenied, "no-such-helper", "registry block for 127.0.0.1:1")
+}
+
 func TestRegistryGone(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -11,7 +11,7 @@ import (
 // Store is where releases, their evidence and deployment events are kept. It
 // is safe for concurrent use, by several processes too.
 type Store interface {
-	// Location is where it is, as configured, without credentials.
+	// Location is where it is, for messages. It holds no credentials.
 	Location() string
 	// Put keeps a release: its artifact, its evidence and, last of all, its
 	// record under the version's tag. Where a release of the same inputs and

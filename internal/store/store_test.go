@@ -332,7 +332,7 @@ func testWritable(t *testing.T, open func() Store, pipeline string) {
 // that never became the release.
 func testEvidenceOfAnother(t *testing.T, open func() Store, pipeline string) {
 	ctx := context.Background()
-	_, lost := artifactFile(t, []byte("never released"))
+	lostPath, lost := artifactFile(t, []byte("never released"))
 	s := open().(*releases)
 	b, err := s.place(pipeline)
 	if err != nil {
@@ -340,11 +340,15 @@ func testEvidenceOfAnother(t *testing.T, open func() Store, pipeline string) {
 	}
 	r := record(pipeline, "1.5.0", lost)
 	r.Schema = RecordSchema
-	_, manifest, err := releaseManifest(r)
+	config, manifest, err := releaseManifest(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = b.update(ctx, func(tx transaction) error {
+		artifact := descriptor{Digest: lost.Digest, Size: lost.Size}
+		if err := errors.Join(tx.putFile(ctx, artifact, lostPath), tx.put(ctx, config)); err != nil {
+			return err
+		}
 		return putEvidence(ctx, tx, r, manifest, evidence(t, noon.Add(-time.Hour)))
 	})
 	if err != nil {
