@@ -47,6 +47,8 @@ func Check(pattern string) error {
 		return fmt.Errorf("%q leads out of the checkout", pattern)
 	case strings.Count(clean, "**") > 8 || strings.Count(clean, "{") > 4:
 		return fmt.Errorf("%q has more than 8 \"**\" or more than 4 \"{\"", pattern)
+	case strings.Count(clean, ",") > 64:
+		return fmt.Errorf("%q has more than 64 commas", pattern)
 	case !doublestar.ValidatePattern(clean):
 		return fmt.Errorf("%q is not a valid pattern: look for an unclosed [ or {", pattern)
 	}
