@@ -49,7 +49,7 @@ func TestSnippetsOfPagesAreValid(t *testing.T) {
 		"resources":       provider + pipeline + release + read(t, "examples", "resources", "delivery_deployment", "resource.tf"),
 		"data sources":    provider + read(t, "examples", "data-sources", "delivery_release", "data-source.tf") + read(t, "examples", "data-sources", "delivery_deployers", "data-source.tf"),
 		"getting started": started,
-		"local":           requirement + strings.Join(snippets(read(t, "tools", "pages", "local.md"), "terraform"), "\n") + strings.ReplaceAll(pipeline+release, `"shop"`, `"hello"`),
+		"local":           requirement + strings.Join(snippets(read(t, "tools", "pages", "local.md"), "terraform"), "\n") + pipeline + strings.Replace(release, `"shop"`, `"hello"`, 1),
 		"ssh":             requirement + strings.Join(snippets(read(t, "tools", "pages", "ssh.md"), "terraform"), "\n") + pipeline + release,
 		"continuous":      requirement + strings.Join(snippets(read(t, "templates", "guides", "continuous-delivery.md"), "terraform"), "\n") + pipeline,
 		"readme":          strings.Join(snippets(read(t, "README.md"), "terraform"), "\n") + pipeline,
