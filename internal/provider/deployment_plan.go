@@ -190,6 +190,9 @@ func explainPlan(d Diagnostics, at path.Path, spec deployment.Spec, planned depl
 			lines = append(lines, fmt.Sprintf("This revision of %s failed here before, at %s: %s.", f.Release, f.Time.UTC().Format(time.RFC3339), strings.TrimRight(f.Reason, ".")))
 		}
 	}
+	if len(private.Recipe) > 0 && state != nil && state.ReleaseID.Equal(plan.ReleaseID) {
+		lines = append(lines, fmt.Sprintf("Release %s is not in the store; if an instance needs its bytes, it is made again from the same inputs.", spec.ReleaseID))
+	}
 	if private.Owner == "" && state != nil {
 		lines = append(lines, "The deployment is adopted: what already runs the right revision is not touched.")
 	}

@@ -5,11 +5,15 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/release"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
@@ -26,8 +30,23 @@ func newDeploymentService(data *Data) *deployment.Service {
 		Commits: func(ctx context.Context, from, to store.Release) ([]deployment.Commit, error) {
 			return commitsBetween(ctx, data, from, to)
 		},
+		Rebuild:  func(ctx context.Context, recipe json.RawMessage) error { return rebuild(ctx, data, recipe) },
 		Progress: func(e rollout.Event) { logProgress(data, e) },
 	}
+}
+
+// rebuild makes a release again that an empty store does not have.
+func rebuild(ctx context.Context, data *Data, raw json.RawMessage) error {
+	var recipe release.Recipe
+	if err := json.Unmarshal(raw, &recipe); err != nil {
+		return fmt.Errorf("read the recipe of the release: %w", err)
+	}
+	definition, err := pipeline.Parse(recipe.Definition)
+	if err != nil {
+		return err
+	}
+	_, err = data.Releases().Make(ctx, definition, recipe.Planned)
+	return err
 }
 
 // logProgress is what TF_LOG_PROVIDER=DEBUG shows of a rollout.
