@@ -51,10 +51,10 @@ type Commands struct {
 // settings is a target configuration, read.
 type settings struct {
 	Target
+	local          bool
 	hosts          []host // sorted by id
 	installTimeout time.Duration
 	stopTimeout    time.Duration
-	err            error
 }
 
 // host is one instance.
@@ -77,7 +77,7 @@ func (k Kind) read(raw json.RawMessage) (*settings, error) {
 		return nil, &deployer.Error{Code: deployer.CodeInvalid, Path: unknown[0], Message: "the value is not known yet"}
 	}
 	s := k.settingsOf(hosts, target, nil)
-	for _, d := range s.judge(unknown) {
+	for _, d := range s.judge(nil) {
 		if !d.Warning {
 			return nil, &deployer.Error{Code: deployer.CodeInvalid, Path: d.Path, Message: d.Summary, Advice: d.Detail}
 		}

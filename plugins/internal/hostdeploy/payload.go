@@ -23,7 +23,7 @@ import (
 const (
 	// inMemory is the size of an unpacked artifact up to which it is kept in
 	// memory for all machines; a larger one waits in a temporary file.
-	inMemory     = 24 << 20
+	inMemory     = 16 << 20
 	maxWindow    = 32 << 20 // memory that an artifact's compression may ask for
 	maxEntries   = 500_000
 	maxUnpacked  = 64 << 30

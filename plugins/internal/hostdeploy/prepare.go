@@ -214,10 +214,10 @@ func (u *upload) failed(ans answer, err error) error {
 			e.Advice = "Raise install_timeout if it needs longer."
 		}
 		e.Log = u.hide.lines(ans.output)
-	case word == "unpack" || strings.HasPrefix(said, "unpack"):
+	case word == "unpack":
 		e.Step = "upload"
 		df, _ := ans.get("df")
-		e.Message = withOutput("the release could not be unpacked", ans.output)
+		e.Message = withOutput("the release could not be unpacked", ans.output[:min(1, len(ans.output))])
 		if df != "" {
 			e.Message += "; the disk, as df says: " + strings.Join(strings.Fields(df), " ")
 		}

@@ -140,6 +140,8 @@ type line struct {
 	delay   time.Duration
 	target  string
 	bytes   atomic.Int64
+	upward  atomic.Bool // the last bytes went to the server
+	turns   atomic.Int64
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -177,12 +179,13 @@ func (l *line) serve(c net.Conn) {
 	l.mu.Lock()
 	l.conns = append(l.conns, c, u)
 	l.mu.Unlock()
-	go l.carry(c, u)
-	l.carry(u, c)
+	go l.carry(c, u, true)
+	l.carry(u, c, false)
 }
 
-// carry moves bytes, each after half the delay.
-func (l *line) carry(from, to net.Conn) {
+// carry moves bytes, each after half the delay, and counts how often the client
+// spoke after the server had.
+func (l *line) carry(from, to net.Conn, up bool) {
 	type chunk struct {
 		data []byte
 		due  time.Time
@@ -195,6 +198,9 @@ func (l *line) carry(from, to net.Conn) {
 			n, err := from.Read(b)
 			if n > 0 {
 				l.bytes.Add(int64(n))
+				if l.upward.Swap(up) != up && up {
+					l.turns.Add(1)
+				}
 				queue <- chunk{b[:n], time.Now().Add(l.delay / 2)}
 			}
 			if err != nil {

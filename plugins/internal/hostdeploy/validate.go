@@ -36,9 +36,9 @@ func (d *Deployer) Validate(_ context.Context, req deployer.ValidateRequest) (de
 	}
 	s := d.kind.settingsOf(hosts, target, unknown)
 	v.Diagnostics = append(v.Diagnostics, s.judge(unknown)...)
-	v.InstancesUnknown = isUnknown(unknown) || isUnknown(unknown, "hosts")
+	v.InstancesUnknown = !d.kind.local && (isUnknown(unknown) || isUnknown(unknown, "hosts"))
 	for _, h := range s.hosts {
-		i := deployer.DesiredInstance{ID: h.id, Scope: "hosts", Order: h.order, AddressUnknown: h.unknown || isUnknown(unknown, "path")}
+		i := deployer.DesiredInstance{ID: h.id, Scope: "hosts", Order: h.order, AddressUnknown: h.unknown || isUnknown(unknown) || isUnknown(unknown, "path")}
 		if !h.unknown {
 			i.Address = h.address
 		}
@@ -51,7 +51,7 @@ func (d *Deployer) Validate(_ context.Context, req deployer.ValidateRequest) (de
 }
 
 func (k Kind) settingsOf(hosts map[string]string, target Target, unknown [][]string) *settings {
-	s := &settings{Target: target}
+	s := &settings{Target: target, local: k.local}
 	if clean := path.Clean(target.Path); target.Path != "" {
 		s.Path = clean
 	}
@@ -87,10 +87,15 @@ func (s *settings) judge(unknown [][]string) []deployer.Diagnostic {
 	wrong := func(summary, detail string, at ...string) {
 		found = append(found, deployer.Diagnostic{Path: at, Summary: summary, Detail: detail})
 	}
+	if isUnknown(unknown) {
+		return nil
+	}
 	if !isUnknown(unknown, "path") {
 		judgePath(s, wrong)
 	}
-	judgeHosts(s, wrong)
+	if !s.local {
+		judgeHosts(s, wrong)
+	}
 	for n, name := range s.Shared {
 		if isUnknown(unknown, "shared", strconv.Itoa(n)) {
 			continue
@@ -119,11 +124,10 @@ func (s *settings) judge(unknown [][]string) []deployer.Diagnostic {
 type wrongFunc func(summary, detail string, at ...string)
 
 func judgePath(s *settings, wrong wrongFunc) {
-	ssh := len(s.hosts) == 0 || s.hosts[0].address != localHost
 	switch {
 	case strings.ContainsAny(s.Path, "\n\r\x00"):
 		wrong("the path contains a control character", "", "path")
-	case ssh && !strings.HasPrefix(s.Path, "/"):
+	case !s.local && !strings.HasPrefix(s.Path, "/"):
 		wrong(fmt.Sprintf("%q is not absolute", s.Path), "Give an absolute path, such as /srv/api.", "path")
 	case s.Path == "/" || s.Path == ".":
 		wrong(fmt.Sprintf("%q cannot be the directory of one deployment", s.Path), "Give a directory of its own, such as /srv/api.", "path")
@@ -136,13 +140,7 @@ func judgeHosts(s *settings, wrong wrongFunc) {
 		if h.unknown {
 			continue
 		}
-		if h.address == localHost && len(s.hosts) == 1 {
-			continue
-		}
-		name, port, err := sshconn.SplitAddress(h.address, 0)
-		if err != nil && port == 0 {
-			name, port, err = sshconn.SplitAddress(h.address, 22)
-		}
+		name, port, err := sshconn.SplitAddress(h.address, 22)
 		if err != nil {
 			wrong(err.Error(), "Write it like 10.0.0.11, app-1.example.com or app-1.example.com:2222.", "hosts", h.id)
 			continue

@@ -27,7 +27,7 @@ const (
 	// more than ten are not yet authenticated (MaxStartups).
 	atOnce = 16
 	// tries of a connection that was turned away before it began.
-	tries           = 5
+	tries           = 8
 	defaultTimeout  = 10 * time.Second
 	keepaliveEvery  = 15 * time.Second
 	keepaliveAnswer = 15 * time.Second

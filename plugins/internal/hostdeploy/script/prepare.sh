@@ -41,8 +41,8 @@ take() {
   if head -c "$2" <&3 | tar -xomf - -C "$in" && [ -e "$in/.delivery/part-$part" ]; then
     return 0
   fi
-  rm -rf "$in"
   say "df $(df -Pk "$d" | tail -n 1)"
+  rm -rf "$in"
   fail unpack
 }
 
