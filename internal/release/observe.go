@@ -112,7 +112,7 @@ func (s *Service) observeGit(ctx context.Context, r Request, o *Observation) err
 	if err != nil {
 		return err
 	}
-	defer repository.Close()
+	defer func() { _ = repository.Close() }()
 	refs, err := repository.Heads(ctx)
 	if err != nil {
 		return err

@@ -169,7 +169,7 @@ func (c *client) authorized(ctx context.Context, scope string) (http.RoundTrippe
 // plainError takes the request off an error, whose URL may hold a signature.
 func plainError(err error) error {
 	for {
-		u, ok := err.(*url.Error)
+		u, ok := err.(*url.Error) //nolint:errorlint // only the outermost: errors.As would look into joined ones
 		if !ok {
 			return err
 		}

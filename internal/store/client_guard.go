@@ -141,7 +141,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 			return 0, corrupt("the registry's answer has more than %d MiB", maxManifest>>20)
 		}
 	}
-	if err != nil && err != io.EOF && errors.Is(context.Cause(b.ctx), errQuiet) {
+	if err != nil && !errors.Is(err, io.EOF) && errors.Is(context.Cause(b.ctx), errQuiet) {
 		err = errQuiet
 	}
 	return n, err

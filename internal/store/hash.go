@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"os"
 )
@@ -35,11 +36,10 @@ func hashCopy(ctx context.Context, to io.Writer, from io.Reader) (digest string,
 			return "", size, err
 		}
 		size += int64(n)
-		switch err {
-		case nil:
-		case io.EOF:
+		if errors.Is(err, io.EOF) {
 			return "sha256:" + hex.EncodeToString(sum.Sum(nil)), size, nil
-		default:
+		}
+		if err != nil {
 			return "", size, err
 		}
 	}

@@ -87,7 +87,7 @@ func (l *layout) drop(digests []string) error {
 		needed[d.Digest] = true
 		data, err := l.blob(context.Background(), d)
 		if err != nil {
-			return nil // damaged: removing could only make it worse
+			return nil //nolint:nilerr // damaged: removing could only make it worse
 		}
 		var m manifest
 		if json.Unmarshal(data, &m) != nil {

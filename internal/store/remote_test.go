@@ -133,7 +133,9 @@ func TestRegistryGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := listener.Addr().String()
-	listener.Close()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
 	_, err = open(t, host).Get(context.Background(), "shop", "1.5.0")
 	wantAccess(t, err, false, ReasonUnreachable, "connection refused", "Check that "+host+" is up")
 }
