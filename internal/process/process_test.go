@@ -6,18 +6,20 @@
 package process_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/process"
 )
@@ -25,7 +27,7 @@ import (
 // TestMain can be an owner that is killed: it runs a command and waits.
 func TestMain(m *testing.M) {
 	if command := os.Getenv("PROCESS_TEST_OWNER"); command != "" {
-		_ = process.Run(context.Background(), exec.Command("/bin/sh", "-c", command), process.Options{Grace: time.Second})
+		_ = process.Run(context.Background(), sh(command, os.Stdout), process.Options{Grace: time.Second})
 		return
 	}
 	os.Exit(m.Run())
@@ -40,12 +42,16 @@ func sh(script string, w io.Writer) *exec.Cmd {
 // gone waits until a process has ended; a test that hangs here fails by its
 // deadline.
 func gone(pid int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer func() { _ = unix.Close(fd) }()
 	for {
-		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-		if err != nil || strings.HasPrefix(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " Z") {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		if !errors.Is(err, unix.EINTR) {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 
@@ -126,20 +132,22 @@ func TestCancellingAsksThenKills(t *testing.T) {
 
 func TestNothingOutlivesAKilledOwner(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "pid")
 	owner := exec.Command(os.Args[0])
-	owner.Env = append(os.Environ(), "PROCESS_TEST_OWNER=echo $$ > "+file+".new; mv "+file+".new "+file+"; sleep 1000 & sleep 1001")
+	owner.Env = append(os.Environ(), "PROCESS_TEST_OWNER=echo $$; sleep 1000 & sleep 1001")
+	out, err := owner.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := owner.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var data []byte
-	for data == nil {
-		time.Sleep(5 * time.Millisecond)
-		data, _ = os.ReadFile(file)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
 	}
 	_ = owner.Process.Signal(syscall.SIGKILL)
 	_ = owner.Wait()
-	gone(pidIn(t, string(data)))
+	gone(pidIn(t, line))
 }
 
 type failing struct{}
