@@ -35,7 +35,7 @@ func runTests(m *testing.M) int {
 	defer os.RemoveAll(home)
 	// Nothing of the user's own configuration is seen.
 	for name, value := range map[string]string{
-		"TF_ACC": "1", "TF_ACC_TERRAFORM_PATH": terraform, "CHECKPOINT_DISABLE": "1", "HOME": home,
+		"TF_ACC": "1", "TF_ACC_TERRAFORM_PATH": terraform, "CHECKPOINT_DISABLE": "1",
 		"TF_CLI_CONFIG_FILE": filepath.Join(home, "terraform.rc"), "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1",
 	} {
 		if _, set := os.LookupEnv(name); set && strings.HasPrefix(name, "TF_ACC") {

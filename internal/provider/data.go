@@ -108,9 +108,28 @@ func (d *Data) Host() *pluginhost.Host {
 	return d.host
 }
 
-// Deployer gives a deployer by name, started and configured.
+// Deployer gives a deployer by name, started and configured. A program of the
+// provider's package that takes another configuration than the provider has in
+// its schema is refused: part of what the user wrote would be lost on the way.
 func (d *Data) Deployer(ctx context.Context, name string) (deployer.Deployer, error) {
-	return d.Host().Deployer(ctx, name)
+	found, err := d.Host().Deployer(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	known, isBundled := bundled[name]
+	if !isBundled {
+		return found, nil
+	}
+	description, err := found.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !known.match(description) {
+		e := deployer.Errorf(deployer.CodeInvalid, "the deployer %q (version %s) does not belong to this provider: it is configured in another way", name, description.Version)
+		e.Advice = "Install the provider again, whole. If " + pluginhost.DirectoryVariable + " is set, it has to name the deployers of the same version"
+		return nil, e
+	}
+	return found, nil
 }
 
 // UnknownFor says whether a deployer's connection is not known yet.

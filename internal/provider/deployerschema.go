@@ -4,6 +4,7 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
@@ -51,6 +52,21 @@ func mustReadSchemas(name string) bundledSchemas {
 	}
 	s.target = mustParse(name, d.TargetSchema)
 	return s
+}
+
+// match says whether a deployer that runs takes the configuration that the
+// provider's schema shows.
+func (b bundledSchemas) match(d deployer.Description) bool {
+	return sameSchema(b.connection, d.ConnectionSchema) && sameSchema(b.target, d.TargetSchema)
+}
+
+func sameSchema(known *sdk.Schema, raw json.RawMessage) bool {
+	if known == nil {
+		return len(raw) == 0
+	}
+	a, errA := sdk.Canonical(known.JSON())
+	b, errB := sdk.Canonical(raw)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 
 func mustParse(name string, raw json.RawMessage) *sdk.Schema {

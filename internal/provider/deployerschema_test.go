@@ -263,3 +263,34 @@ func TestBySchema(t *testing.T) {
 		})
 	}
 }
+
+// A path that a deployer gives, however wrong, leads somewhere.
+func FuzzLocate(f *testing.F) {
+	for _, steps := range []string{"", "hosts/app-1", "mount/0/labels/a", "install/99999999999999999999", "mount/x/y", "path/0/1"} {
+		f.Add(steps)
+	}
+	s, err := sdk.ParseSchema(sdk.SchemaOf[everything]())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, steps string) {
+		at := locate(s, path.Root("ssh"), strings.Split(steps, "/"))
+		if !strings.HasPrefix(at.String(), "ssh") {
+			t.Errorf("got %s", at)
+		}
+	})
+}
+
+// No configuration of a custom deployer makes the search for secrets fail.
+func FuzzSecrets(f *testing.F) {
+	f.Add(`{"token":"one","mount":[{"secret":"two"}]}`)
+	f.Add(`[1,{"a":null}]`)
+	s, err := sdk.ParseSchema(sdk.SchemaOf[everything]())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(_ *testing.T, config string) {
+		secretsOf(s, json.RawMessage(config))
+		stringsIn(json.RawMessage(config))
+	})
+}

@@ -59,3 +59,20 @@ func TestRedactorWithLeavesTheFirstAlone(t *testing.T) {
 		t.Errorf("nil: got %q", got)
 	}
 }
+
+// Whatever the text and the secret are, the secret is not in what is shown,
+// unless the words that stand for secrets hold it.
+func FuzzRedactor(f *testing.F) {
+	f.Add("token=s3cret-token; done", "s3cret-token")
+	f.Add("line one\nline two", "line one\nline two\n")
+	f.Add("aaaa", "aaaaa")
+	f.Fuzz(func(t *testing.T, text, secret string) {
+		got := NewRedactor(secret).Redact(text)
+		if len(secret) < shortestSecret || strings.Contains(Redacted, secret) || strings.Contains(got, Redacted) {
+			return
+		}
+		if strings.Contains(got, secret) {
+			t.Errorf("%q is still in %q", secret, got)
+		}
+	})
+}
