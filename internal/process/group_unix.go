@@ -6,6 +6,7 @@
 package process
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -25,36 +26,74 @@ type group struct {
 // and then ends the group.
 const guardScript = `read -r _; kill -TERM "-$1" && sleep 5 && kill -KILL "-$1"`
 
+// waitScript lets the command begin only when it is told to: one whose owner
+// died before there was a guard never begins.
+const waitScript = `read -r _ <&%[1]d && exec "$0" "$@" %[1]d<&-`
+
 func start(cmd *exec.Cmd) (group, error) {
+	if err := executable(cmd); err != nil {
+		return group{}, err
+	}
+	wait, begin, err := os.Pipe()
+	if err != nil {
+		return group{}, err
+	}
+	defer func() { _ = wait.Close(); _ = begin.Close() }()
+	cmd.Args = append([]string{"/bin/sh", "-c", fmt.Sprintf(waitScript, 3+len(cmd.ExtraFiles)), cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+	cmd.ExtraFiles = append(cmd.ExtraFiles, wait)
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setsid = true
-	input, alive, err := os.Pipe()
-	if err != nil {
-		return group{}, err
-	}
-	defer func() { _ = input.Close() }()
 	if err := cmd.Start(); err != nil {
-		_ = alive.Close()
 		return group{}, err
 	}
-	g := group{id: cmd.Process.Pid, alive: alive}
-	g.guard = exec.Command("/bin/sh", "-c", guardScript, "guard", strconv.Itoa(g.id))
-	g.guard.Stdin = input
-	g.guard.Env = []string{"PATH=/usr/bin:/bin"}
-	g.guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := g.guard.Start(); err != nil {
+	g := group{id: cmd.Process.Pid}
+	err = g.watch()
+	if err == nil {
+		_, err = begin.WriteString("\n")
+	}
+	if err != nil {
 		_ = syscall.Kill(-g.id, syscall.SIGKILL)
 		_ = cmd.Wait()
-		_ = alive.Close()
+		g.dismiss()
 		return group{}, err
 	}
 	return g, nil
 }
 
+// executable says what the shell would say too late.
+func executable(cmd *exec.Cmd) error {
+	if cmd.Err != nil {
+		return cmd.Err
+	}
+	_, err := exec.LookPath(cmd.Path)
+	return err
+}
+
+// watch starts the guard.
+func (g *group) watch() error {
+	input, alive, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = input.Close() }()
+	guard := exec.Command("/bin/sh", "-c", guardScript, "guard", strconv.Itoa(g.id))
+	guard.Stdin = input
+	guard.Env = []string{"PATH=/usr/bin:/bin"}
+	guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := guard.Start(); err != nil {
+		_ = alive.Close()
+		return err
+	}
+	g.guard, g.alive = guard, alive
+	return nil
+}
+
 // end terminates all that is left of the group. ended, when the leader still
-// runs, tells that it was waited for.
+// runs, tells that it was waited for; what the leader leaves behind is asked
+// once more.
 func (g group) end(grace time.Duration, ended <-chan error) {
 	defer g.dismiss()
 	_ = syscall.Kill(-g.id, syscall.SIGTERM)
@@ -69,6 +108,8 @@ func (g group) end(grace time.Duration, ended <-chan error) {
 		select {
 		case <-ended:
 			ended = nil
+			_ = syscall.Kill(-g.id, syscall.SIGTERM)
+			deadline.Reset(min(grace, leftoverGrace))
 		case <-poll.C:
 			if ended == nil && !alive(g.id) {
 				return
@@ -85,6 +126,9 @@ func (g group) end(grace time.Duration, ended <-chan error) {
 
 // dismiss stops the guard before it can notice anything.
 func (g group) dismiss() {
+	if g.guard == nil {
+		return
+	}
 	_ = g.guard.Process.Kill()
 	_ = g.guard.Wait()
 	_ = g.alive.Close()
