@@ -53,6 +53,9 @@ func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) 
 	if err != nil {
 		return unchanged, err
 	}
+	if err := refusal(wanted.Validation.Diagnostics); err != nil {
+		return unchanged, err
+	}
 	if wanted.RevisionID == "" || wanted.Validation.InstancesUnknown {
 		return unchanged, errors.New("a value of the configuration is still unknown while applying, which Terraform should not allow; please report this")
 	}
@@ -137,7 +140,7 @@ func (s *Service) result(req ApplyRequest, private Private, plan rollout.Plan, o
 	applied.Private.Recipe = nil
 	applied.Private.Generation = max(private.Generation, outcome.Generation)
 	if outcome.Inspected {
-		seen := outcome.State
+		seen := asConfigured(outcome.State, plan.Desired)
 		seen.Owner = "" // ours is known; a foreign one is a note on its instance
 		merged := merge(seen, req.Known, applied.Private)
 		applied.State, applied.Private = merged.State, merged.Private

@@ -23,18 +23,22 @@ type Wanted struct {
 	Schema         *sdk.Schema // of the target's configuration
 }
 
-// Validate asks the deployer what a configuration means. It is static: nothing
-// is contacted.
+// Validate asks the deployer what a configuration means, once that fits the
+// deployer's schema. It is static: nothing is contacted. What is wrong is in
+// the Validation's diagnostics.
 func (s *Service) Validate(ctx context.Context, spec Spec) (Wanted, error) {
 	d, err := s.open(ctx, spec.Deployer)
 	if err != nil {
 		return Wanted{}, err
 	}
-	validation, err := d.Validate(ctx, deployer.ValidateRequest{Target: spec.wire()})
-	if err != nil {
+	wanted := Wanted{Schema: d.schema}
+	wanted.Validation.Diagnostics = d.schema.Validate(spec.Config)
+	if refusal(wanted.Validation.Diagnostics) != nil {
+		return wanted, nil
+	}
+	if wanted.Validation, err = d.Validate(ctx, deployer.ValidateRequest{Target: spec.wire()}); err != nil {
 		return Wanted{}, err
 	}
-	wanted := Wanted{Validation: validation, Schema: d.schema}
 	if wanted.RevisionConfig, wanted.TargetConfig, err = d.schema.Split(spec.Config); err != nil {
 		return Wanted{}, err
 	}
@@ -42,6 +46,16 @@ func (s *Service) Validate(ctx context.Context, spec Spec) (Wanted, error) {
 		wanted.RevisionID = RevisionID(spec, wanted.RevisionConfig)
 	}
 	return wanted, nil
+}
+
+// refusal is the first finding that is an error, as one.
+func refusal(findings []deployer.Diagnostic) error {
+	for _, f := range findings {
+		if !f.Warning {
+			return &deployer.Error{Code: deployer.CodeInvalid, Message: f.Summary + ": " + f.Detail, Path: f.Path}
+		}
+	}
+	return nil
 }
 
 // PlannedInstance is one member of the planned attribute instances. Its health

@@ -31,6 +31,10 @@ func (s *Service) Observe(ctx context.Context, target Target, known State, priva
 	if err != nil {
 		return Observed{}, err
 	}
+	validation, err := d.Validate(ctx, deployer.ValidateRequest{Target: target.wire()})
+	if err != nil {
+		return Observed{}, err
+	}
 	seen, err := d.Inspect(ctx, deployer.InspectRequest{Target: target.wire(), Opaque: private.Opaque, Timeout: inspectTimeout})
 	if err != nil {
 		return Observed{}, err
@@ -40,7 +44,7 @@ func (s *Service) Observe(ctx context.Context, target Target, known State, priva
 			return Observed{}, err
 		}
 	}
-	return merge(seen, known, private), nil
+	return merge(asConfigured(seen, validation.Instances), known, private), nil
 }
 
 // observeTombstone adds a removed instance to what was seen, so that one that
@@ -57,6 +61,26 @@ func (s *Service) observeTombstone(ctx context.Context, d *session, target Targe
 		}
 	}
 	return nil
+}
+
+// asConfigured gives the desired instances the addresses and places with which
+// they are planned. What a deployer observed instead is an address of the
+// serving slot.
+func asConfigured(seen deployer.TargetState, desired []deployer.DesiredInstance) deployer.TargetState {
+	seen.Instances = slices.Clone(seen.Instances)
+	for n := range seen.Instances {
+		i := &seen.Instances[n]
+		at := slices.IndexFunc(desired, func(d deployer.DesiredInstance) bool { return d.ID == i.ID })
+		if at < 0 || desired[at].AddressUnknown || !i.Desired {
+			continue
+		}
+		i.Slots = slices.Clone(i.Slots)
+		if slot := i.Serving(); slot != nil && slot.Address == "" && i.Address != desired[at].Address {
+			slot.Address = i.Address
+		}
+		i.Address, i.Place = desired[at].Address, desired[at].Place
+	}
+	return seen
 }
 
 // merge is the pure half of Observe: what was seen over what was known.

@@ -130,8 +130,12 @@ func (d Definition) JSON() ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// Digest is "sha256:" and the hex SHA-256 of the canonical JSON.
+// Digest is "sha256:" and the hex SHA-256 of the canonical JSON. Where a
+// directory is does not count: its content does, and is an input of its own.
 func (d Definition) Digest() string {
+	if d.Source != nil && d.Source.Directory != nil {
+		d.Source = &Source{Directory: &DirectorySource{}}
+	}
 	data, err := d.JSON()
 	if err != nil { // strings, numbers and booleans always encode
 		panic(err)

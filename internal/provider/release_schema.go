@@ -31,7 +31,7 @@ var (
 const (
 	aboutReleaseID = "`<pipeline>:<version>`."
 	aboutVersion   = "The release's version. Unless it is given: `X.Y.Z` on a tag `vX.Y.Z`; otherwise the next patch version with the distance " +
-		"from the last tag, the commit and the pipeline's definition, such as `1.4.2-3.g0123456789ab.p01234567`; for a directory `0.0.0-dir.` and its content."
+		"from the last tag, the commit and the pipeline's definition, such as `1.4.2-3.g0123456789ab.p01234567`; for a directory `0.0.0-dir.`, its content and the definition."
 	aboutCommit    = "The commit that was released; null for a directory."
 	aboutDigest    = "Digest of the release's manifest in the store."
 	aboutSize      = "Size of the artifact, in bytes."

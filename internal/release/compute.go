@@ -92,9 +92,9 @@ func versionOf(d pipeline.Definition, wanted string, o Observation) (string, err
 	case wanted != "":
 		return wanted, store.CheckVersion(wanted)
 	case d.Source == nil:
-		return ContentVersion("artifact", o.Content), nil
+		return ContentVersion("artifact", o.Content, d.Digest()), nil
 	case d.Source.Directory != nil:
-		return ContentVersion("dir", o.Content), nil
+		return ContentVersion("dir", o.Content, d.Digest()), nil
 	}
 	return Version(o.Nearest, o.Commit, d.Digest())
 }

@@ -49,6 +49,7 @@ func TestCompute(t *testing.T) {
 	}
 	updated := seen(commitA, between)
 	updated.Since, updated.Commits = commitB, news
+	ofDirectory := "0.0.0-dir.aaaaaaaaaaaa.p" + prefix(directoryDefinition("app").Digest(), 8)
 	directory := Observation{Schema: observationSchema, Content: "sha256:" + strings.Repeat("a", 64), Source: sourceDigest(directoryDefinition("app"))}
 	prior := Prior{ID: "shop:1.5.0", Version: "1.5.0", Commit: commitA, Definition: d.Digest(), Digest: "sha256:prior", Commits: news}
 
@@ -74,7 +75,7 @@ func TestCompute(t *testing.T) {
 		"another version exists": {in: Input{Definition: d, Ref: "main", Version: "1.6.0", Observation: existing(Existing{Version: "1.5.0", Commit: commitB, Definition: d.Digest()})},
 			want: Planned{ID: "shop:1.6.0", Version: "1.6.0", Commit: commitA}},
 		"a directory": {in: Input{Definition: directoryDefinition("app"), Observation: directory},
-			want: Planned{ID: "shop:0.0.0-dir.aaaaaaaaaaaa", Version: "0.0.0-dir.aaaaaaaaaaaa", Content: directory.Content}},
+			want: Planned{ID: "shop:" + ofDirectory, Version: ofDirectory, Content: directory.Content}},
 
 		"no ref":            {in: Input{Definition: d, Observation: seen(commitA, tagged)}, problem: "ref: name the branch"},
 		"ref for directory": {in: Input{Definition: directoryDefinition("app"), Ref: "main", Observation: directory}, problem: "ref: remove ref"},

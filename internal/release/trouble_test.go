@@ -132,7 +132,7 @@ func TestDirectory(t *testing.T) {
 	d := pipeline.Definition{Name: "shop", Source: &pipeline.Source{Directory: &pipeline.DirectorySource{Path: dir}}}
 	r := newRig(t, filepath.Join(t.TempDir(), "store"))
 	p := r.plan(t, d, "", "", Prior{})
-	if p.Version != "0.0.0-dir."+prefix(p.Content, 12) || p.Commit != "" || p.Commits != nil {
+	if p.Version != "0.0.0-dir."+prefix(p.Content, 12)+".p"+prefix(d.Digest(), 8) || p.Commit != "" || p.Commits != nil {
 		t.Fatalf("planned %+v", p)
 	}
 	made := r.make(t, d, p)
@@ -190,7 +190,7 @@ func TestPinned(t *testing.T) {
 	}
 	r := newRig(t, "./store")
 	made := r.make(t, d, r.plan(t, d, "", "1.0.0", Prior{}))
-	const want = "sha256:4073dbca18a567f32e1ed830fac71015ba82871f5e1b8e9673beb68499ae8e1b"
+	const want = "sha256:3fc5c8525d527c292bd60e978566b616fc700da34901730df468d30c102b73c7"
 	if made.Digest != want {
 		t.Errorf("the digest is %s, not %s: %+v", made.Digest, want, made.Record)
 	}

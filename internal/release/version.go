@@ -40,15 +40,16 @@ func Version(d source.Description, commit, definition string) (string, error) {
 }
 
 // ContentVersion derives the version of what is no commit: 0.0.0-dir.<12 hex of
-// the content>, or another kind than dir. Where these are digits only and begin
+// the content>.p<8 hex of the definition>, or another kind than dir, so that
+// another definition gives another version here too. Where the first are digits only and begin
 // with a zero, which versions do not allow, more of them are taken.
-func ContentVersion(kind, content string) string {
+func ContentVersion(kind, content, definition string) string {
 	hex := strings.TrimPrefix(content, "sha256:")
 	n := min(12, len(hex))
 	for n < len(hex) && hex[0] == '0' && strings.Trim(hex[:n], "0123456789") == "" {
 		n++
 	}
-	return "0.0.0-" + kind + "." + hex[:n]
+	return "0.0.0-" + kind + "." + hex[:n] + ".p" + prefix(definition, 8)
 }
 
 func prefix(digest string, n int) string {

@@ -55,14 +55,14 @@ func TestVersion(t *testing.T) {
 func TestContentVersion(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{
-		"sha256:0123456789abcdef" + strings.Repeat("0", 48): "0.0.0-dir.0123456789ab",
-		"sha256:fedcba987654" + strings.Repeat("0", 52):     "0.0.0-dir.fedcba987654",
-		"sha256:123456789012" + strings.Repeat("a", 52):     "0.0.0-dir.123456789012",
+		"sha256:0123456789abcdef" + strings.Repeat("0", 48): "0.0.0-dir.0123456789ab.p" + prefix(definitionA, 8),
+		"sha256:fedcba987654" + strings.Repeat("0", 52):     "0.0.0-dir.fedcba987654.p" + prefix(definitionA, 8),
+		"sha256:123456789012" + strings.Repeat("a", 52):     "0.0.0-dir.123456789012.p" + prefix(definitionA, 8),
 		// Digits only with a zero in front would be no version.
-		"sha256:012345678901a" + strings.Repeat("0", 51):   "0.0.0-dir.012345678901a",
-		"sha256:01234567890123f" + strings.Repeat("0", 49): "0.0.0-dir.01234567890123f",
+		"sha256:012345678901a" + strings.Repeat("0", 51):   "0.0.0-dir.012345678901a.p" + prefix(definitionA, 8),
+		"sha256:01234567890123f" + strings.Repeat("0", 49): "0.0.0-dir.01234567890123f.p" + prefix(definitionA, 8),
 	} {
-		got := ContentVersion("dir", content)
+		got := ContentVersion("dir", content, definitionA)
 		if err := store.CheckVersion(got); err != nil || got != want {
 			t.Errorf("%s: %s, not %s: %v", content, got, want, err)
 		}
@@ -80,7 +80,7 @@ func FuzzVersion(f *testing.F) {
 		if v, err := Version(source.Description{Tag: tag, Distance: distance, Exact: exact}, commit, definitionA); err == nil && store.CheckVersion(v) != nil {
 			t.Errorf("%q is no version", v)
 		}
-		if v := ContentVersion("dir", "sha256:"+commit); store.CheckVersion(v) != nil && strings.Trim(commit, "0123456789") != "" {
+		if v := ContentVersion("dir", "sha256:"+commit, definitionA); store.CheckVersion(v) != nil && strings.Trim(commit, "0123456789") != "" {
 			t.Errorf("%q is no version", v)
 		}
 	})
