@@ -18,7 +18,7 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
-//go:generate sh -c "cd ../.. && for d in ssh local; do go run ./plugins/$d describe > internal/provider/schemas/$d.json || exit 1; done"
+//go:generate sh -c "cd ../.. && for d in ssh local; do go run ./plugins/${DOLLAR}d describe > internal/provider/schemas/${DOLLAR}d.json || exit 1; done"
 
 //go:embed schemas/*.json
 var schemaFiles embed.FS
