@@ -6,13 +6,11 @@ package provider
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/pluginhost"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/release"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
@@ -81,21 +79,6 @@ func (d *Data) Releases() *release.Service {
 		Secrets:     d.Secrets,
 		Log:         func(line string) { d.Logger.Debug(line) },
 	}
-}
-
-// Rebuild makes a release again that the store has lost, from the recipe that
-// a [release.Recipe] is.
-func (d *Data) Rebuild(ctx context.Context, recipe json.RawMessage) error {
-	var r release.Recipe
-	if err := json.Unmarshal(recipe, &r); err != nil {
-		return fmt.Errorf("how the release was made cannot be read: %w", err)
-	}
-	definition, err := pipeline.Parse(r.Definition)
-	if err != nil {
-		return err
-	}
-	_, err = d.Releases().Make(ctx, definition, r.Planned)
-	return err
 }
 
 // Host is the plugin host of this provider configuration. It has started no

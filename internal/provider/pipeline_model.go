@@ -41,8 +41,10 @@ type directorySourceModel struct {
 }
 
 type pipelineArtifactModel struct {
-	Include types.List `tfsdk:"include"`
-	Exclude types.List `tfsdk:"exclude"`
+	Include types.List   `tfsdk:"include"`
+	Exclude types.List   `tfsdk:"exclude"`
+	URL     types.String `tfsdk:"url"`
+	SHA256  types.String `tfsdk:"sha256"`
 }
 
 type stageModel struct {
@@ -79,6 +81,8 @@ func (m *pipelineModel) definition(ctx context.Context, d Diagnostics) (definiti
 		definition.Artifact = &pipeline.Artifact{
 			Include: r.list(at.AtName("include"), a.Include),
 			Exclude: r.list(at.AtName("exclude"), a.Exclude),
+			URL:     r.text(at.AtName("url"), a.URL),
+			SHA256:  r.text(at.AtName("sha256"), a.SHA256),
 		}
 	}
 	return definition, r.unknown

@@ -65,7 +65,11 @@ func problems(definition pipeline.Definition, unknown path.Paths) []pipeline.Pro
 		steps := at.Steps()
 		// Which stage has which name is a matter of all of them.
 		aboutNames := len(steps) >= 3 && within(at, path.Root("stage")) && steps[2].Equal(path.PathStepAttributeName("needs"))
-		if concernsUnknown(at, unknown) || namesUnknown && aboutNames {
+		// Whether there has to be a source, and what else of an artifact may be
+		// given, is a matter of the artifact's URL.
+		aboutURL := (at.Equal(path.Root("source")) || within(at, path.Root("artifact"))) &&
+			concernsUnknown(path.Root("artifact").AtName("url"), unknown)
+		if concernsUnknown(at, unknown) || namesUnknown && aboutNames || aboutURL {
 			continue
 		}
 		found = append(found, problem)

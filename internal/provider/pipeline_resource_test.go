@@ -5,6 +5,7 @@ package provider
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -140,6 +141,13 @@ resource "terraform_data" "later" {
 					statecheck.ExpectKnownValue(pipelineAddress, tfjsonpath.New("json"), knownvalue.StringExact(
 						`{"name":"shop","source":{"git":{"url":"https://git.acme.io/shop.git"}},"stages":[{"name":"unit","commands":["true"],"environment_variables":{"A":"x"}}]}`)),
 				},
+			},
+			{ // whether a source is missing depends on the artifact's URL
+				Config: "resource \"terraform_data\" \"later\" {\n input = \"http://127.0.0.1/app.tar\"\n}\n" +
+					"resource \"delivery_pipeline\" \"shop\" {\n name = \"shop\"\n artifact {\n url = terraform_data.later.output\n sha256 = \"" + strings.Repeat("0", 64) + "\"\n}\n}\n",
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectUnknownValue(pipelineAddress, tfjsonpath.New("json")),
+				}},
 			},
 			{
 				Config: config("y", `

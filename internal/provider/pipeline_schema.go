@@ -38,7 +38,7 @@ func pipelineSchema() schema.Schema {
 		},
 		Blocks: map[string]schema.Block{
 			"source": schema.SingleNestedBlock{
-				MarkdownDescription: "Where the source comes from: exactly one of `git` and `directory`.",
+				MarkdownDescription: "Where the source comes from: exactly one of `git` and `directory`. Only an `artifact` with a `url` needs none.",
 				Blocks: map[string]schema.Block{
 					"git": schema.SingleNestedBlock{
 						MarkdownDescription: "A Git repository. Exactly the commit of a release is fetched, without its history.",
@@ -100,6 +100,15 @@ func pipelineSchema() schema.Schema {
 					"exclude": schema.ListAttribute{
 						MarkdownDescription: "Files to leave out of those, as glob patterns.",
 						ElementType:         types.StringType,
+						Optional:            true,
+					},
+					"url": schema.StringAttribute{
+						MarkdownDescription: "An archive that was built elsewhere, instead of `source` and stages: a tar archive, plain or compressed " +
+							"by gzip or zstd, at an `https`, `http` or `file` URL without credentials. It is taken whole.",
+						Optional: true,
+					},
+					"sha256": schema.StringAttribute{
+						MarkdownDescription: "The SHA-256 of the archive at `url`, 64 hexadecimal digits. Required with it.",
 						Optional:            true,
 					},
 				},

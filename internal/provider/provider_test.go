@@ -61,15 +61,17 @@ func TestAccProviderMistakes(t *testing.T) {
 // value is planned; what does is unknown until the apply.
 func TestAccProviderWithUnknownValues(t *testing.T) {
 	t.Parallel()
-	repo := testrig.NewGitRepo(t)
-	first := repo.Commit("First", map[string]string{"app.txt": "1"})
-	store := filepath.Join(t.TempDir(), "store")
 	later := func(block, value string) string {
 		return fmt.Sprintf("resource \"terraform_data\" \"later\" {\n input = %q\n}\nprovider \"delivery\" {\n%s\n}\n", value, block)
 	}
-	release := releaseHCL(repo.Dir, "", `ref = "main"`)
+	setUp := func(t *testing.T) (repo *testrig.GitRepo, first, store, release string) {
+		repo = testrig.NewGitRepo(t)
+		first = repo.Commit("First", map[string]string{"app.txt": "1"})
+		return repo, first, filepath.Join(t.TempDir(), "store"), releaseHCL(repo.Dir, "", `ref = "main"`)
+	}
 	t.Run("store", func(t *testing.T) {
 		t.Parallel()
+		_, first, store, release := setUp(t)
 		resource.Test(t, resource.TestCase{
 			ProtoV6ProviderFactories: factories(t),
 			Steps: []resource.TestStep{
@@ -90,7 +92,8 @@ func TestAccProviderWithUnknownValues(t *testing.T) {
 	})
 	t.Run("git", func(t *testing.T) {
 		t.Parallel()
-		block := fmt.Sprintf("store = %q\ngit {\n host = \"git.acme.io\"\n token = terraform_data.later.output\n}", store+"-git")
+		repo, first, store, release := setUp(t)
+		block := fmt.Sprintf("store = %q\ngit {\n host = \"git.acme.io\"\n token = terraform_data.later.output\n}", store)
 		resource.Test(t, resource.TestCase{
 			ProtoV6ProviderFactories: factories(t),
 			Steps: []resource.TestStep{

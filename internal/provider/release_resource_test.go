@@ -5,7 +5,6 @@ package provider
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -249,51 +248,6 @@ resource "delivery_release" "shop" {
 	}
 }
 
-// A directory has no commit; its version follows from its content.
-func TestAccReleaseOfADirectory(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	write := func(content string) {
-		if err := os.WriteFile(filepath.Join(dir, "app.txt"), []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("1")
-	config := withStore(t, "") + fmt.Sprintf(`
-resource "delivery_pipeline" "shop" {
-  name = "shop"
-  source {
-    directory {
-      path = %q
-    }
-  }
-}
-
-resource "delivery_release" "shop" {
-  pipeline = delivery_pipeline.shop.json
-}`, dir)
-	versions := statecheck.CompareValue(compare.ValuesDiffer())
-	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: factories(t),
-		Steps: []resource.TestStep{
-			{
-				Config: config,
-				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-					planned("commit", knownvalue.Null()), planned("commits", knownvalue.ListSizeExact(0)),
-					planned("version", matches(`0\.0\.0-dir\.[0-9a-f]{12}`)),
-				}},
-				ConfigStateChecks: []statecheck.StateCheck{versions.AddStateValue(releaseAddress, at("version"))},
-			},
-			{
-				PreConfig:         func() { write("2") },
-				Config:            config,
-				ConfigPlanChecks:  resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{does(plancheck.ResourceActionUpdate)}},
-				ConfigStateChecks: []statecheck.StateCheck{versions.AddStateValue(releaseAddress, at("version"))},
-			},
-		},
-	})
-}
-
 // A failed stage means no release: nothing in state at first, the state as it
 // was later, and the difference again in the next plan.
 func TestAccReleaseFails(t *testing.T) {
@@ -370,40 +324,5 @@ resource "terraform_data" "url" {
 				}},
 			},
 		},
-	})
-}
-
-// A release is imported from the store; the next apply fills in the pipeline
-// and builds nothing.
-func TestAccReleaseImport(t *testing.T) {
-	t.Parallel()
-	repo := testrig.NewGitRepo(t)
-	first := repo.Commit("First", map[string]string{"app.txt": "1"})
-	repo.Tag("v1.0.0")
-	store := filepath.Join(t.TempDir(), "store")
-	config := providerBlock(store, "") + releaseHCL(repo.Dir, testStage, `ref = "main"`)
-	digests := statecheck.CompareValue(compare.ValuesSame())
-	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: factories(t),
-		Steps: []resource.TestStep{
-			{Config: config, ConfigStateChecks: []statecheck.StateCheck{digests.AddStateValue(releaseAddress, at("digest"))}},
-			{
-				Config: config, ResourceName: releaseAddress, ImportState: true, ImportStateId: "shop:1.0.0",
-				ImportStateVerify: true, ImportStateVerifyIgnore: []string{"pipeline", "commits", "timeouts"},
-			},
-			{Config: config, ResourceName: releaseAddress, ImportState: true, ImportStateId: "shop:9.9.9", ExpectError: saying("id: There is no such release", "It has 1.0.0")},
-			{Config: config, ResourceName: releaseAddress, ImportState: true, ImportStateId: "shop", ExpectError: saying("id: The release cannot be imported", "<pipeline>:<version>")},
-		},
-	})
-	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: factories(t),
-		Steps: []resource.TestStep{{
-			Config: config + "import {\n to = delivery_release.shop\n id = \"shop:1.0.0\"\n}\n",
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				does(plancheck.ResourceActionUpdate),
-				planned("commit", knownvalue.StringExact(first)), planned("digest", knownvalue.NotNull()),
-			}},
-			ConfigStateChecks: []statecheck.StateCheck{digests.AddStateValue(releaseAddress, at("digest"))},
-		}},
 	})
 }

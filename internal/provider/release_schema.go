@@ -32,7 +32,7 @@ const (
 	aboutReleaseID = "`<pipeline>:<version>`."
 	aboutVersion   = "The release's version. Unless it is given: `X.Y.Z` on a tag `vX.Y.Z`; otherwise the next patch version with the distance " +
 		"from the last tag, the commit and the pipeline's definition, such as `1.4.2-3.g0123456789ab.p01234567`; for a directory `0.0.0-dir.`, its content and the definition."
-	aboutCommit    = "The commit that was released; null for a directory."
+	aboutCommit    = "The commit that was released; null without a Git repository."
 	aboutDigest    = "Digest of the release's manifest in the store."
 	aboutSize      = "Size of the artifact, in bytes."
 	aboutChecks    = "How each stage ended, by name."
@@ -62,7 +62,7 @@ func releaseSchema() schema.Schema {
 				Validators:          []validator.String{pipelineJSON{}},
 			},
 			"ref": schema.StringAttribute{
-				MarkdownDescription: "A branch, tag or commit. Required for a Git repository, not possible for a directory.",
+				MarkdownDescription: "A branch, tag or commit. Required for a Git repository, and not possible without one.",
 				Optional:            true,
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1)},
 			},
