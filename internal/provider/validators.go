@@ -74,22 +74,6 @@ func (v duration) ValidateString(ctx context.Context, req validator.StringReques
 	})
 }
 
-// hostPort is a host with an optional port.
-type hostPort struct{}
-
-func (hostPort) Description(context.Context) string {
-	return `a host name or an address, with a port if it is not the usual one, such as "10.0.1.11", "app.acme.io:2222" or "[2001:db8::1]:2222"`
-}
-func (v hostPort) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-func (v hostPort) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	check(req, resp, "Not a valid host", func(s string) string {
-		if validHostPort(s) {
-			return ""
-		}
-		return fmt.Sprintf("%s is not a host: write %s.", quote(s), v.Description(ctx))
-	})
-}
-
 var hostPattern = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
 
 func validHostPort(s string) bool {
