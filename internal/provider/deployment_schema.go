@@ -6,7 +6,6 @@ package provider
 import (
 	"context"
 
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -23,17 +22,16 @@ import (
 // bundledDeployers have typed blocks of their own.
 var bundledDeployers = []string{"ssh", "local"}
 
-func (r *deploymentResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+func (r *deploymentResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	blocks := map[string]schema.Block{
 		"plugin":       customDeployerBlock(),
 		"strategy":     strategyBlock(),
 		"health_check": healthCheckBlock(),
 		"revert":       revertBlock(),
-		"timeouts": timeouts.Block(ctx, timeouts.Opts{
-			Create: true, Update: true, Delete: true,
-			CreateDescription: "How long a first deployment may take in all. Default `30m`.",
-			UpdateDescription: "How long an update may take in all, a revert not included. Default `30m`.",
-			DeleteDescription: "How long the removal may take. Default `10m`.",
+		"timeouts": timeoutsBlock(map[string]string{
+			"create": "How long a first deployment may take in all. Default `30m`.",
+			"update": "How long an update may take in all, a revert not included. Default `30m`.",
+			"delete": "How long the removal may take. Default `10m`.",
 		}),
 	}
 	for _, name := range bundledDeployers {
