@@ -35,8 +35,8 @@ func TestAReleaseThatTheStoreHasLost(t *testing.T) {
 	s.tf.NoChanges()
 }
 
-// A registry as the store: the release travels through it, and a runner that
-// may only pull can still deploy what is there.
+// A registry as the store: releases travel through it, and nothing of them is
+// kept beside the configuration.
 func TestARegistryAsTheStore(t *testing.T) {
 	t.Parallel()
 	registry := testrig.NewRegistry(t)
