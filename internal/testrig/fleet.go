@@ -5,7 +5,6 @@ package testrig
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -223,8 +222,6 @@ func (h *Host) must(t testing.TB, what string, err error) {
 		t.Fatalf("%s %s: %v", what, h.Name, err)
 	}
 }
-
-func (h *Host) sshAddress() string { return net.JoinHostPort(h.IP, strconv.Itoa(h.Port)) }
 
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 

@@ -62,9 +62,7 @@ func write(text, program, to string) error {
 	}
 	page := string(content)
 	for mark, table := range map[string]*schema{"{{connection}}": description.Connection, "{{target}}": description.Target} {
-		if strings.Contains(page, mark) {
-			page = strings.Replace(page, mark, tableOf(table), 1)
-		}
+		page = strings.Replace(page, mark, tableOf(table), 1)
 	}
 	return os.WriteFile(to, []byte(page), 0o644)
 }
