@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
-	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
@@ -31,6 +30,8 @@ type ApplyRequest struct {
 	Known    State
 	Private  Private
 	Kind     string // one of deployer.Operation…
+	// Redact removes secrets from what is kept elsewhere; nil removes nothing.
+	Redact func(string) string
 }
 
 // Applied is what is true after an apply, whether it failed or not.
@@ -48,7 +49,7 @@ func NewOwner() string { return uuid.NewString() }
 // Apply brings every instance to the revision that the spec stands for. With
 // an error, Applied still says what runs, as far as it could be observed.
 func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) {
-	unchanged := Applied{State: req.Known, Private: req.Private}
+	unchanged := Applied{State: req.Known, Private: req.Private, Nothing: req.Kind == deployer.OperationCreate}
 	wanted, err := s.Validate(ctx, req.Spec)
 	if err != nil {
 		return unchanged, err
@@ -99,8 +100,12 @@ func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) 
 	outcome, rollErr := s.engine(d).Roll(ctx, plan)
 	applied := s.result(req, private, plan, outcome)
 	if rollErr != nil {
-		s.recordEvent(ctx, bytes, plan, outcome)
+		applied.Private.Tombstones = append(applied.Private.Tombstones, leftovers(req, plan, outcome)...)
+		s.recordEvent(ctx, bytes, req, plan, outcome)
 		return applied, rollErr
+	}
+	if err := s.verify(applied.State, wanted, outcome); err != nil {
+		return applied, err
 	}
 	if err := s.retryTombstones(ctx, d, plan, &applied); err != nil {
 		return applied, err
@@ -111,9 +116,9 @@ func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) 
 	}
 	applied.State.DeployedAt = s.now().UTC()
 	if known {
-		applied.State.Commits = s.commits(ctx, req.Known, release)
+		applied.State.Commits = s.commits(ctx, bytes.store, req.Known.RunningReleaseID, release)
 	}
-	s.recordEvent(ctx, bytes, plan, outcome)
+	s.recordEvent(ctx, bytes, req, plan, outcome)
 	return applied, nil
 }
 
@@ -160,6 +165,40 @@ func (s *Service) result(req ApplyRequest, private Private, plan rollout.Plan, o
 	return applied
 }
 
+// verify makes sure that a success is one: every instance that was looked at
+// afterwards is on its planned revision.
+func (s *Service) verify(now State, wanted Wanted, outcome rollout.Outcome) error {
+	if !outcome.Inspected {
+		return nil
+	}
+	for _, i := range wanted.Validation.Instances {
+		if runs := now.Instances[i.ID].Revision; runs != wanted.RevisionID {
+			return &deployer.Error{
+				Code: deployer.CodeFailed, Instance: i.ID, Step: "verify",
+				Message: fmt.Sprintf("the deployer reported success, and the instance runs revision %q, not %q", runs, wanted.RevisionID),
+				Advice:  "Plan again to see what runs; if it happens again, report it to the deployer's authors",
+			}
+		}
+	}
+	return nil
+}
+
+// leftovers are instances of a target that a failed update meant to move to,
+// and that the state's own target does not have: they may run something of
+// ours, so they are not forgotten.
+func leftovers(req ApplyRequest, plan rollout.Plan, outcome rollout.Outcome) []Tombstone {
+	if req.Previous == nil || !outcome.Touched {
+		return nil
+	}
+	var left []Tombstone
+	for _, i := range asConfigured(outcome.State, plan.Desired).Instances {
+		if i.Desired && req.Private.Places[i.ID] != i.Place && (i.Unreachable != "" || i.Owner == plan.Owner) {
+			left = append(left, Tombstone{Target: req.Spec.Target, Instance: i.ID, Place: i.Place})
+		}
+	}
+	return left
+}
+
 // nothingOf says that nothing on the target is this deployment's.
 func nothingOf(owner string, outcome rollout.Outcome) bool {
 	if outcome.Gone || !outcome.Touched {
@@ -195,33 +234,7 @@ func (s *Service) retryTombstones(ctx context.Context, d *session, plan rollout.
 		}
 		if !slices.Contains(outcome.Tombstones, t.Instance) {
 			applied.Private.Tombstones = slices.DeleteFunc(applied.Private.Tombstones, func(o Tombstone) bool { return o.Instance == t.Instance && o.Place == t.Place })
-			delete(applied.State.Instances, t.Instance)
-			delete(applied.State.Details, t.Instance)
 		}
 	}
 	return nil
-}
-
-// commits lists what this deployment brought over what ran before.
-func (s *Service) commits(ctx context.Context, known State, release store.Release) []Commit {
-	if s.Commits == nil || known.RunningReleaseID == "" {
-		return nil
-	}
-	pipeline, version, err := SplitReleaseID(known.RunningReleaseID)
-	if err != nil || known.RunningReleaseID == release.ID() {
-		return nil
-	}
-	opened, err := s.Store(ctx)
-	if err != nil {
-		return nil
-	}
-	before, err := opened.Get(ctx, pipeline, version)
-	if err != nil {
-		return nil
-	}
-	commits, err := s.Commits(ctx, before, release)
-	if err != nil {
-		return nil
-	}
-	return commits
 }

@@ -16,6 +16,9 @@ import (
 // carries the owner's token; an instance that cannot be reached is an error.
 func (s *Service) Destroy(ctx context.Context, target Target, known State, private Private) (Applied, error) {
 	unchanged := Applied{State: known, Private: private}
+	if private.Owner == "" && len(known.Instances) == 0 {
+		return Applied{State: known, Private: private, Nothing: true}, nil
+	}
 	if private.Owner == "" {
 		return unchanged, errors.New("this deployment was imported and never applied, so nothing on the target is marked as its own: apply once, or use on_destroy = \"retain\" or `terraform state rm`")
 	}

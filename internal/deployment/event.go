@@ -16,8 +16,8 @@ import (
 const eventTimeout = 15 * time.Second
 
 // recordEvent leaves a copy of the operation's end with the release. Runners
-// often may only pull, so not being able to write is no error.
-func (s *Service) recordEvent(ctx context.Context, bytes *artifactSource, plan rollout.Plan, outcome rollout.Outcome) {
+// often may only pull, so not being able to write is only a note in the log.
+func (s *Service) recordEvent(ctx context.Context, bytes *artifactSource, req ApplyRequest, plan rollout.Plan, outcome rollout.Outcome) {
 	release, known := bytes.lookUp(ctx)
 	if !known || outcome.Result == "" {
 		return
@@ -39,6 +39,11 @@ func (s *Service) recordEvent(ctx context.Context, bytes *artifactSource, plan r
 	}
 	if len(outcome.Failures) > 0 {
 		event.Reason = outcome.Failures[0].Err.Error()
+		if req.Redact != nil {
+			event.Reason = req.Redact(event.Reason)
+		}
 	}
-	_ = bytes.store.PutEvent(ctx, release.Pipeline, event)
+	if err := bytes.store.PutEvent(ctx, release.Pipeline, event); err != nil && s.Progress != nil {
+		s.Progress(rollout.Event{Time: s.now(), Kind: rollout.EventNote, Message: "no copy of the ledger's entry in the store", Err: err})
+	}
 }

@@ -148,7 +148,7 @@ func (o *Observed) add(i deployer.Instance, known State) {
 	if i.Desired {
 		o.Private.Places[i.ID] = i.Place
 	} else if _, desired := o.State.Instances[i.ID]; desired {
-		return // a moved instance: its new place is what the state shows
+		i.ID += " at " + i.Place // moved, and still at its other place too
 	}
 	if len(i.Opaque) > 0 {
 		if o.Private.Opaque == nil {

@@ -19,6 +19,9 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
 )
 
+// lookTimeout bounds a look that only serves a warning.
+const lookTimeout = 10 * time.Second
+
 // ModifyPlan computes what will run where from the configuration, the state
 // and what Read kept. It looks at nothing live: Terraform plans again when it
 // applies, and must come to the same result.
@@ -69,7 +72,7 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	planned := deployment.Compute(spec, wanted, known, private)
 	plan.promise(planned, state, d)
 	if state != nil || len(planned.Instances) > 1 {
-		explainPlan(d, at, spec, planned, known, private, state, plan, r.data.memory.recall(spec.ReleaseID).commits)
+		explainPlan(d, at, spec, planned, known, private, state, plan, r.newCommits(ctx, known, spec))
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 }
@@ -169,7 +172,7 @@ func explainPlan(d Diagnostics, at path.Path, spec deployment.Spec, planned depl
 			lines = append(lines, "Changed besides the release: "+strings.Join(fields, ", ")+".")
 		}
 	}
-	if len(commits) > 0 && known.RunningReleaseID != spec.ReleaseID {
+	if len(commits) > 0 {
 		lines = append(lines, "Brings: "+commitList(commits)+".")
 	}
 	if len(planned.Moves) > 0 {
@@ -212,6 +215,28 @@ func order(batches [][]string) string {
 		parts = append(parts, strings.Join(batch, " + "))
 	}
 	return strings.Join(parts, ", then ")
+}
+
+// newCommits lists what a release brings, for the plan's warning: from the
+// release that is planned beside it, else from the store and Git, if they can
+// tell soon.
+func (r *deploymentResource) newCommits(ctx context.Context, known deployment.State, spec deployment.Spec) []commitModel {
+	if known.RunningReleaseID == spec.ReleaseID {
+		return nil
+	}
+	if commits := r.data.memory.recall(spec.ReleaseID).commits; len(commits) > 0 {
+		return commits
+	}
+	if known.RunningReleaseID == "" || r.data.Unknown.Store || r.data.Unknown.Git {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	var commits []commitModel
+	for _, c := range r.service.NewCommits(ctx, known.RunningReleaseID, spec.ReleaseID) {
+		commits = append(commits, commitModel{SHA: types.StringValue(c.SHA), Author: types.StringValue(c.Author), Subject: types.StringValue(c.Subject)})
+	}
+	return commits
 }
 
 // commitList shows the newest commits, shortened when there are many.

@@ -6,6 +6,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -14,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
@@ -70,23 +72,33 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 		d.Warning(at, fmt.Sprintf("The deployment %s could not be looked at; the state keeps what was last known", target.ID()), err)
 		return
 	}
-	for _, note := range observed.Private.Notes {
-		d.Notice(at, noteSummary(target, note), note.Text)
-	}
+	tellNotes(d, at, target, observed.Private.Notes)
 	observed.Private.Recipe = r.data.memory.recall(state.ReleaseID.ValueString()).recipe
 	state.setKnown(ctx, observed.State, d.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &state)...)
 	writePrivate(ctx, resp.Private, observed.Private, d)
 }
 
-func noteSummary(target deployment.Target, note deployment.Note) string {
-	switch {
-	case note.Instance == "":
-		return fmt.Sprintf("Deployment %s", target.ID())
-	case note.Unreachable:
-		return fmt.Sprintf("%s of %s cannot be reached", note.Instance, target.ID())
+// tellNotes says what was found, in one warning for each kind of finding.
+func tellNotes(d Diagnostics, at path.Path, target deployment.Target, notes []deployment.Note) {
+	var unreachable, changed []string
+	for _, note := range notes {
+		line := note.Text
+		if note.Instance != "" {
+			line = note.Instance + ": " + line
+		}
+		if note.Unreachable {
+			unreachable = append(unreachable, line)
+		} else {
+			changed = append(changed, line)
+		}
 	}
-	return fmt.Sprintf("%s of %s is not as it was left", note.Instance, target.ID())
+	if len(unreachable) > 0 {
+		d.Notice(at, fmt.Sprintf("%s cannot be reached everywhere", target.ID()), strings.Join(unreachable, "\n"))
+	}
+	if len(changed) > 0 {
+		d.Notice(at, fmt.Sprintf("%s is not as it was left", target.ID()), strings.Join(changed, "\n"))
+	}
 }
 
 // Create makes a first deployment. A failed one is taken off again and leaves
@@ -108,7 +120,7 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	d.Locate = locator(bundled[spec.Deployer].target)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	applied, err := r.service.Apply(ctx, deployment.ApplyRequest{Spec: spec, Kind: deployer.OperationCreate})
+	applied, err := r.apply(ctx, deployment.ApplyRequest{Spec: spec, Kind: deployer.OperationCreate}, d)
 	r.warn(d, at, applied)
 	if err != nil {
 		d.Error(at, fmt.Sprintf("The deployment %s failed", spec.ID()), err)
@@ -122,6 +134,20 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
 	writePrivate(ctx, resp.Private, applied.Private, d)
+}
+
+// apply keeps the application's secrets out of everything that is written down.
+func (r *deploymentResource) apply(ctx context.Context, req deployment.ApplyRequest, d Diagnostics) (deployment.Applied, error) {
+	req.Redact = d.Redactor.Redact
+	r.service.Progress = func(e rollout.Event) { logProgress(r.data, d.Redactor, e) }
+	applied, err := r.service.Apply(ctx, req)
+	for n := range applied.Private.Notes {
+		applied.Private.Notes[n].Text = d.Redactor.Redact(applied.Private.Notes[n].Text)
+	}
+	for n := range applied.Private.Failed {
+		applied.Private.Failed[n].Reason = d.Redactor.Redact(applied.Private.Failed[n].Reason)
+	}
+	return applied, err
 }
 
 // Update rolls out, repairs, adopts, or only notes new settings. After an
@@ -161,7 +187,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	d.Locate = locator(bundled[spec.Deployer].target)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	applied, err := r.service.Apply(ctx, apply)
+	applied, err := r.apply(ctx, apply, d)
 	r.warn(d, at, applied)
 	if err != nil {
 		d.Error(at, fmt.Sprintf("The %s of %s failed", apply.Kind, spec.ID()), err)
@@ -206,6 +232,7 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 func (m *deploymentModel) succeed(ctx context.Context, applied deployment.State, d Diagnostics) {
 	planned := m.Instances
 	running, previous := m.RunningReleaseID, m.PreviousReleaseID
+	details, commits, deployedAt := m.Details, m.Commits, m.DeployedAt
 	m.setKnown(ctx, applied, d.Diagnostics)
 	m.ID = types.StringValue(m.Environment.ValueString() + "/" + m.Name.ValueString())
 	if fullyKnown(ctx, planned) {
@@ -216,6 +243,9 @@ func (m *deploymentModel) succeed(ctx context.Context, applied deployment.State,
 	}
 	if !previous.IsUnknown() {
 		m.PreviousReleaseID = previous
+	}
+	if !details.IsUnknown() {
+		m.Details, m.Commits, m.DeployedAt = details, commits, deployedAt
 	}
 }
 

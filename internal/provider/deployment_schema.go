@@ -213,7 +213,7 @@ func healthCheckBlock() schema.Block {
 					"host":    host,
 					"port":    port,
 					"path":    schema.StringAttribute{Optional: true, MarkdownDescription: "Path. Default `/`."},
-					"headers": schema.MapAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Request headers. `Host` is honoured."},
+					"headers": schema.MapAttribute{Optional: true, Sensitive: true, ElementType: types.StringType, MarkdownDescription: "Request headers. `Host` is honoured. They are kept in the state, so put no secrets here."},
 				},
 			},
 			"tcp": schema.SingleNestedBlock{

@@ -31,7 +31,7 @@ func newDeploymentService(data *Data) *deployment.Service {
 			return commitsBetween(ctx, data, from, to)
 		},
 		Rebuild:  func(ctx context.Context, recipe json.RawMessage) error { return rebuild(ctx, data, recipe) },
-		Progress: func(e rollout.Event) { logProgress(data, e) },
+		Progress: func(e rollout.Event) { logProgress(data, data.Redactor, e) },
 	}
 }
 
@@ -50,16 +50,16 @@ func rebuild(ctx context.Context, data *Data, raw json.RawMessage) error {
 }
 
 // logProgress is what TF_LOG_PROVIDER=DEBUG shows of a rollout.
-func logProgress(data *Data, e rollout.Event) {
+func logProgress(data *Data, redactor *Redactor, e rollout.Event) {
 	message := e.Message
 	if e.Kind == rollout.EventProgress {
 		message = e.Progress.Phase + ": " + e.Progress.Line
 	}
 	fields := []any{"step", e.Step, "instance", e.Instance, "phase", e.Phase}
 	if e.Err != nil {
-		fields = append(fields, "error", data.Redactor.Redact(e.Err.Error()))
+		fields = append(fields, "error", redactor.Redact(e.Err.Error()))
 	}
-	data.Logger.Debug("rollout: "+data.Redactor.Redact(message), fields...)
+	data.Logger.Debug("rollout: "+redactor.Redact(message), fields...)
 }
 
 // commitsBetween asks the releases' repository what is new.

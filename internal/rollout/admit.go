@@ -21,7 +21,30 @@ func (r *run) admit(ctx context.Context) *Error {
 	if e := r.admitGeneration(ctx); e != nil {
 		return e
 	}
+	if e := r.admitBytes(); e != nil {
+		return e
+	}
 	return r.admitReach()
+}
+
+// admitBytes refuses a release that is on the target with other bytes: a
+// release never changes, so one of the two is not what it says it is.
+func (r *run) admitBytes() *Error {
+	want := r.plan.Revision
+	for _, m := range r.members {
+		for _, slot := range m.found.Slots {
+			have := slot.Revision
+			if have.ReleaseID != want.ReleaseID || have.ArtifactDigest == "" || want.ArtifactDigest == "" || have.ArtifactDigest == want.ArtifactDigest {
+				continue
+			}
+			return r.refusal(ReasonChanged, "nothing was changed: release "+want.ReleaseID+" has other bytes than before", &deployer.Error{
+				Code: deployer.CodeFailed, Instance: m.ID,
+				Message: fmt.Sprintf("release %s is there with the artifact %s, and the store has it with %s", want.ReleaseID, have.ArtifactDigest, want.ArtifactDigest),
+				Advice:  "A release never changes, so this is another one under its name: make a release with a new version, or bring the store back that has the first one.",
+			})
+		}
+	}
+	return nil
 }
 
 // admitOwner refuses a complete deployment that is not ours.
