@@ -44,8 +44,8 @@ func write(ctx context.Context, w io.Writer, root string, selection Selection) (
 		return Summary{}, fmt.Errorf("archive: %w", err)
 	}
 	inner := newMeter(encoder)
-	a := &writer{ctx: ctx, from: from, selection: selection, tar: tar.NewWriter(inner), buffer: make([]byte, 128<<10)}
-	err = fs.WalkDir(from.FS(), ".", a.visit)
+	a := &writer{ctx: ctx, from: from, tree: from.FS(), selection: selection, tar: tar.NewWriter(inner), buffer: make([]byte, 128<<10)}
+	err = fs.WalkDir(a.tree, ".", a.visit)
 	if err == nil {
 		err = a.tar.Close()
 	}
@@ -60,6 +60,7 @@ func write(ctx context.Context, w io.Writer, root string, selection Selection) (
 type writer struct {
 	ctx       context.Context
 	from      *os.Root
+	tree      fs.FS // of from
 	selection Selection
 	tar       *tar.Writer
 	buffer    []byte
@@ -77,11 +78,17 @@ func (a *writer) visit(name string, e fs.DirEntry, err error) error {
 	if name == "." {
 		return nil
 	}
-	left := fileset.NeverIncluded(e.Name()) || fileset.MatchAny(a.selection.Exclude, name)
+	left := fileset.MatchAny(a.selection.Exclude, name) ||
+		!e.IsDir() && len(a.selection.Include) > 0 && !fileset.MatchAny(a.selection.Include, name)
+	if !left {
+		if left, err = fileset.NeverIncluded(a.tree, name, e); err != nil {
+			return err
+		}
+	}
 	switch {
 	case left && e.IsDir():
 		return fs.SkipDir
-	case left || e.IsDir() || len(a.selection.Include) > 0 && !fileset.MatchAny(a.selection.Include, name):
+	case left || e.IsDir():
 		return nil
 	case !utf8.ValidString(name):
 		return fmt.Errorf("the name %q is not UTF-8", name)

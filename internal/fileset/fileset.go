@@ -18,17 +18,6 @@ import (
 // the lengths of pattern and path.
 const maxPattern = 1024
 
-// NeverIncluded says whether a file or directory of this base name is left out
-// of every source and release: repository metadata, Terraform's and our own
-// directories, state and plan files.
-func NeverIncluded(base string) bool {
-	switch base {
-	case ".git", ".terraform", ".delivery":
-		return true
-	}
-	return strings.HasSuffix(base, ".tfplan") || strings.Contains(base, ".tfstate")
-}
-
 // Check says what is wrong with a pattern; nil when it is good. Patterns are
 // relative, slash-separated, and know *, **, ?, [class] and {a,b}.
 func Check(pattern string) error {

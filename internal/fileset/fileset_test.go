@@ -48,18 +48,6 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestNeverIncluded(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]bool{
-		".git": true, ".terraform": true, ".delivery": true, "terraform.tfstate": true, "x.tfstate.backup": true, "a.tfplan": true,
-		".gitignore": false, ".github": false, "main.tf": false, "tfplan": false, ".terraform.lock.hcl": false,
-	} {
-		if fileset.NeverIncluded(name) != want {
-			t.Errorf("%s: want %v", name, want)
-		}
-	}
-}
-
 func FuzzMatch(f *testing.F) {
 	f.Add("**/*.{py,js}", "a/b/c.py")
 	f.Add("[^a]?*", "bcd")

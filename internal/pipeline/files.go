@@ -21,17 +21,22 @@ import (
 // sorted, with slashes.
 func find(ctx context.Context, dir string, patterns []string) ([]string, error) {
 	var found []string
-	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
+	tree := os.DirFS(dir)
+	err := fs.WalkDir(tree, ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case context.Cause(ctx) != nil:
 			return context.Cause(ctx)
-		case name != "." && fileset.NeverIncluded(e.Name()):
-			if e.IsDir() {
-				return fs.SkipDir
-			}
-		case !e.IsDir() && fileset.MatchAny(patterns, name):
+		case name == "." || !e.IsDir() && !fileset.MatchAny(patterns, name):
+			return nil
+		}
+		switch left, err := fileset.NeverIncluded(tree, name, e); {
+		case err != nil:
+			return err
+		case left && e.IsDir():
+			return fs.SkipDir
+		case !left && !e.IsDir():
 			found = append(found, name)
 		}
 		return nil

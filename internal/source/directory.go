@@ -65,8 +65,8 @@ func (d Directory) walk(ctx context.Context, to *os.Root) (string, error) {
 		return "", d.failed(err)
 	}
 	defer func() { _ = root.Close() }()
-	w := &walker{ctx: ctx, from: root, to: to, sum: sha256.New(), buffer: make([]byte, 128<<10)}
-	if err := fs.WalkDir(root.FS(), ".", w.visit); err != nil {
+	w := &walker{ctx: ctx, from: root, tree: root.FS(), to: to, sum: sha256.New(), buffer: make([]byte, 128<<10)}
+	if err := fs.WalkDir(w.tree, ".", w.visit); err != nil {
 		return "", d.failed(err)
 	}
 	return "sha256:" + hex.EncodeToString(w.sum.Sum(nil)), nil
@@ -83,6 +83,7 @@ func (d Directory) failed(err error) error {
 type walker struct {
 	ctx    context.Context
 	from   *os.Root
+	tree   fs.FS    // of from
 	to     *os.Root // nil: only hash
 	sum    hash.Hash
 	buffer []byte
@@ -98,10 +99,12 @@ func (w *walker) visit(name string, e fs.DirEntry, err error) error {
 	if name == "." {
 		return nil
 	}
-	if fileset.NeverIncluded(e.Name()) {
-		if e.IsDir() {
-			return fs.SkipDir
-		}
+	switch left, err := fileset.NeverIncluded(w.tree, name, e); {
+	case err != nil:
+		return err
+	case left && e.IsDir():
+		return fs.SkipDir
+	case left:
 		return nil
 	}
 	info, err := e.Info()

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -21,7 +22,7 @@ func directory(t *testing.T) source.Directory {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"app.py": "print(1)", "pkg/mod.py": "x = 1", ".git/HEAD": "no", ".terraform/x": "no", ".delivery/x": "no",
-		"terraform.tfstate": "no", "a.tfplan": "no", "pkg/x.tfstate.backup": "no",
+		"terraform.tfstate": "no", "a.tfplan": "no", "tfplan": "no", "crash.log": "no", "pkg/x.tfstate.backup": "no",
 	} {
 		write(t, dir, name, content)
 	}
@@ -82,6 +83,9 @@ func TestTheDigestOfADirectoryIsThatOfItsContent(t *testing.T) {
 	for name, change := range map[string]func(dir string) error{
 		"state": func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "terraform.tfstate"), []byte("{}"), 0o644)
+		},
+		"a plan": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "saved"), []byte("PK\x03\x04"+strings.Repeat("\x00", 22)+"\x06\x00\x00\x00tfplan"), 0o644)
 		},
 		"other mode": func(dir string) error { return os.Chmod(filepath.Join(dir, "app.py"), 0o600) },
 		"empty dir":  func(dir string) error { return os.Mkdir(filepath.Join(dir, "empty"), 0o755) },
