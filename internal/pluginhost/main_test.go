@@ -19,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 
@@ -45,7 +46,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "cannot find my libraries")
 		os.Exit(3)
 	case "sleeper":
-		select {}
+		// A bare select would be a deadlock to the runtime, which ends it.
+		for {
+			time.Sleep(time.Hour)
+		}
 	case "newer":
 		plugin.Serve(&plugin.ServeConfig{
 			HandshakeConfig:  wire.Handshake,
