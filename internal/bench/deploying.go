@@ -22,7 +22,7 @@ type scenario struct {
 	ahead []string
 }
 
-// scenarios are what issue and documentation promise.
+// scenarios are the races, with what docs/design/performance.md promises.
 func (s *stage) scenarios(o options) []scenario {
 	rivals := []string{provisionerName, fabricName, ansibleName}
 	all := []scenario{
@@ -77,10 +77,10 @@ func (s *stage) deploying(ctx context.Context, o options) ([]table, error) {
 	var tables []table
 	for _, one := range scenarios {
 		t, err := s.race(ctx, one, racing, o.runs)
+		tables = append(tables, t)
 		if err != nil {
 			return tables, err
 		}
-		tables = append(tables, t)
 	}
 	return tables, nil
 }
@@ -91,6 +91,7 @@ func (s *stage) race(ctx context.Context, one scenario, racing []contender, runs
 	for i, c := range racing {
 		rows[i] = row{what: c.name, missing: c.missing}
 	}
+	t := table{title: "First deployment, " + one.name, rows: rows, reference: limitName}
 	for n := range runs {
 		fmt.Fprintf(os.Stderr, "bench: %s: run %d of %d\n", one.name, n+1, runs)
 		for i := range racing {
@@ -100,7 +101,7 @@ func (s *stage) race(ctx context.Context, one scenario, racing []contender, runs
 			}
 			took, err := racing[k].deploy(ctx, s.trial(one.hosts))
 			if ctx.Err() != nil {
-				return table{}, fmt.Errorf("%s: interrupted", one.name)
+				return t, fmt.Errorf("%s: interrupted", one.name)
 			}
 			if err != nil {
 				rows[k].missing = fail(err)
@@ -109,7 +110,6 @@ func (s *stage) race(ctx context.Context, one scenario, racing []contender, runs
 			rows[k].got = append(rows[k].got, took)
 		}
 	}
-	t := table{title: "First deployment, " + one.name, rows: rows, reference: limitName}
 	t.broken = one.judge(rows)
 	return t, nil
 }

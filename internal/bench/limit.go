@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,10 +24,10 @@ const limitArgument = "limit"
 // limitTime bounds one run of it.
 const limitTime = 2 * time.Minute
 
-// limit puts an archive on every host at once: one connection and one command
+// limit puts a tar on every host at once: one connection and one command
 // each, which unpacks it and switches to it atomically. Its arguments are the
-// user, the key's file, the known_hosts file, the archive, the directory on
-// the hosts, and their addresses.
+// user, the key's file, the known_hosts file, the tar, the directory on the
+// hosts, and their addresses.
 func limit(arguments []string) error {
 	if len(arguments) < 6 {
 		return errors.New("usage: limit USER KEY KNOWN_HOSTS ARCHIVE DIRECTORY ADDRESS...")
@@ -59,11 +58,7 @@ func limit(arguments []string) error {
 		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
 		Config:            ssh.Config{Ciphers: []string{"aes128-gcm@openssh.com"}},
 	}
-	flags := "-xf"
-	if strings.HasSuffix(archive, ".gz") {
-		flags = "-xzf"
-	}
-	command := fmt.Sprintf("set -e; mkdir -p '%[1]s/releases/1'; tar %[2]s - -C '%[1]s/releases/1'; ln -s releases/1 '%[1]s/.next'; mv -T '%[1]s/.next' '%[1]s/current'", dir, flags)
+	command := fmt.Sprintf("set -e; mkdir -p '%[1]s/releases/1'; tar -xf - -C '%[1]s/releases/1'; ln -s releases/1 '%[1]s/.next'; mv -T '%[1]s/.next' '%[1]s/current'", dir)
 	errs := make([]error, len(addresses))
 	var group sync.WaitGroup
 	for i, address := range addresses {

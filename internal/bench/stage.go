@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,7 +30,8 @@ const farAway = 50 * time.Millisecond
 type stage struct {
 	rig        *rig
 	app        string // directory
-	archive    string // the same as a gzipped tar
+	archive    string // the same as a gzipped tar, as people send it
+	plain      string // and as a tar, for the limit
 	files      int
 	bytes      int64
 	near       hosts
@@ -47,7 +49,7 @@ func newStage(ctx context.Context, r *rig, o options) (*stage, error) {
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the app's server: %w\n%s", err, out)
 	}
-	s.app, s.archive = filepath.Join(dir, "app"), filepath.Join(dir, "app.tar.gz")
+	s.app, s.archive, s.plain = filepath.Join(dir, "app"), filepath.Join(dir, "app.tar.gz"), filepath.Join(dir, "app.tar")
 	if err := makeApp(s.app, server); err != nil {
 		return nil, err
 	}
@@ -55,10 +57,10 @@ func newStage(ctx context.Context, r *rig, o options) (*stage, error) {
 	if s.files, s.bytes, err = measure(s.app); err != nil {
 		return nil, err
 	}
-	if err := pack(s.app, s.archive); err != nil {
+	if err := errors.Join(pack(s.app, s.archive), pack(s.app, s.plain)); err != nil {
 		return nil, err
 	}
-	s.contenders = []contender{newLimit(s.archive), newProvisioners(s.archive), newFabric(s.archive), newAnsible(s.archive)}
+	s.contenders = []contender{newLimit(s.plain), newProvisioners(s.archive), newFabric(s.archive), newAnsible(s.archive)}
 	if o.tools.MatchString(oursName) {
 		if err := s.enter(ctx); err != nil {
 			return nil, err
