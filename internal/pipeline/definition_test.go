@@ -110,6 +110,17 @@ func TestProblemsNameTheirAttribute(t *testing.T) {
 		"no source":     {func(d *pipeline.Definition) { d.Source = nil }, "source", "needs a source"},
 		"two sources":   {func(d *pipeline.Definition) { d.Source.Directory = &pipeline.DirectorySource{Path: "."} }, "source", "either"},
 		"no URL":        {func(d *pipeline.Definition) { d.Source.Git.URL = "" }, "source.git.url", "empty"},
+		"a token for Git": {
+			func(d *pipeline.Definition) { d.Source.Git.URL = "https://git.acme.io/x?access_token=s3cret" },
+			"source.git.url", "a credential in it (access_token)",
+		},
+		"a signed url": {
+			func(d *pipeline.Definition) {
+				d.Source, d.Stages = nil, nil
+				d.Artifact = &pipeline.Artifact{URL: "https://h/x?X-Amz-Date=1&X-Amz-Signature=s3cret", SHA256: hash}
+			},
+			"artifact.url", "a credential in it (X-Amz-Signature)",
+		},
 		"url without hash": {
 			func(d *pipeline.Definition) {
 				*d = pipeline.Definition{Name: "x", Artifact: &pipeline.Artifact{URL: "https://h/x"}}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/fileset"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/weburl"
 )
 
 // Bounds of a definition.
@@ -98,6 +99,9 @@ func (v *validation) source(d Definition) {
 		v.add("a source is either git or directory", "source")
 	case s.Git != nil && s.Git.URL == "":
 		v.add("the repository's URL is empty", "source", "git", "url")
+	case s.Git != nil && weburl.Credential(s.Git.URL) != "":
+		v.add(fmt.Sprintf("the repository's URL has a credential in it (%s), which would be kept in the state and the store: put it into the provider's git block",
+			weburl.Credential(s.Git.URL)), "source", "git", "url")
 	case s.Directory != nil && s.Directory.Path == "":
 		v.add("the directory's path is empty", "source", "directory", "path")
 	}
@@ -118,6 +122,8 @@ func (v *validation) artifact(a *Artifact) {
 	u, err := url.Parse(a.URL)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "file" || u.User != nil {
 		v.add("the URL must be an https, http or file URL without credentials", "artifact", "url")
+	} else if key := weburl.Credential(a.URL); key != "" {
+		v.add(fmt.Sprintf("the URL has a credential in it (%s), which would be kept in the state and the store: use a URL that is good without one", key), "artifact", "url")
 	}
 	if !sha256Pattern.MatchString(a.SHA256) {
 		v.add("an artifact that was built elsewhere needs its SHA-256, 64 hexadecimal digits", "artifact", "sha256")

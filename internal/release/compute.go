@@ -5,11 +5,11 @@ package release
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/weburl"
 )
 
 // Input is all that a plan depends on.
@@ -67,23 +67,16 @@ func checkRef(d pipeline.Definition, ref string) *Problem {
 }
 
 // sourceURL is where the source is, for those who look at a release elsewhere.
-// A directory means something on one machine only.
+// It may be published: it holds no credentials. A directory means something on
+// one machine only.
 func sourceURL(d pipeline.Definition) string {
-	raw := ""
 	switch {
 	case builtElsewhere(d) != nil:
-		raw = d.Artifact.URL
+		return weburl.Public(d.Artifact.URL)
 	case d.Source != nil && d.Source.Git != nil:
-		raw = d.Source.Git.URL
+		return weburl.Public(d.Source.Git.URL)
 	}
-	u, err := url.Parse(raw)
-	if err != nil || u.User == nil {
-		return raw // user@host:path is no URL, and holds no password
-	}
-	if _, secret := u.User.Password(); secret || u.Scheme != "ssh" {
-		u.User = nil
-	}
-	return u.String()
+	return ""
 }
 
 // versionOf is the version that is asked for, or follows from what was observed.

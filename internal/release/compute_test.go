@@ -162,6 +162,10 @@ func TestSourceURL(t *testing.T) {
 			t.Errorf("%s: %s", raw, got)
 		}
 	}
+	built := pipeline.Definition{Name: "shop", Artifact: &pipeline.Artifact{URL: "https://files.acme.io/app.tar.gz?X-Amz-Signature=s3cret#x", SHA256: strings.Repeat("a", 64)}}
+	if got := sourceURL(built); got != "https://files.acme.io/app.tar.gz" {
+		t.Errorf("a signed URL: %s", got)
+	}
 	if got := sourceURL(directoryDefinition("/home/ada/app")); got != "" {
 		t.Errorf("a directory means something on one machine only: %s", got)
 	}

@@ -82,7 +82,7 @@ func download(ctx context.Context, from, to string) (digest string, err error) {
 	defer watchdog.Stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
-		return "", err
+		return "", errors.New("the artifact's URL cannot be read") // the error tells it, with all it holds
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = headerTimeout
@@ -99,6 +99,9 @@ func download(ctx context.Context, from, to string) (digest string, err error) {
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err // without the URL, which may be signed
+		}
+		if strings.Contains(err.Error(), "Location header") {
+			err = errors.New("it redirects to what is no URL") // which may be signed as well
 		}
 		return "", fmt.Errorf("get it from %s: %w", req.URL.Host, err)
 	}

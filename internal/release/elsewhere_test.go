@@ -55,6 +55,11 @@ func TestElsewhere(t *testing.T) {
 	evil := tarball(t, map[string]string{"../evil": "x"})
 	bodies := map[string][]byte{"/plain": plain, "/gzip": gzipped.Bytes(), "/zstd": zstded.Bytes(), "/other": []byte("not an archive at all"), "/short": {1}, "/cut": gzipped.Bytes()[:50], "/evil": evil}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/astray" {
+			w.Header().Set("Location", "http://[::1/?sig=s3cret")
+			w.WriteHeader(http.StatusFound)
+			return
+		}
 		body, ok := bodies[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)
@@ -66,7 +71,7 @@ func TestElsewhere(t *testing.T) {
 	sum := func(name string) string { return digest(string(bodies[name])) }
 	r := newRig(t, filepath.Join(t.TempDir(), "store"))
 	definition := func(name, sha256 string) pipeline.Definition {
-		return pipeline.Definition{Name: "shop" + strings.ReplaceAll(name, "/", "-"), Artifact: &pipeline.Artifact{
+		return pipeline.Definition{Name: "shop" + strings.NewReplacer("/", "-", "?", "-", "=", "-").Replace(name), Artifact: &pipeline.Artifact{
 			URL: server.URL + name, SHA256: strings.TrimPrefix(sha256, "sha256:"), Exclude: []string{"README"},
 		}}
 	}
@@ -88,11 +93,15 @@ func TestElsewhere(t *testing.T) {
 		"/short":   {sum("/short"), "too short"},
 		"/cut":     {sum("/cut"), "cannot be unpacked"},
 		"/evil":    {sum("/evil"), "cannot be unpacked"},
+		"/astray":  {sum("/evil"), "redirects to what is no URL"},
+		// What is in a query may be for its user only.
+		"/plain?user=s3cret": {sum("/gzip"), "digest"},
+		"/other?user=s3cret": {sum("/other"), "must be a tar archive"},
 	} {
 		d := definition(name, c.sum)
 		d.Name += "-bad"
 		_, err := r.Make(context.Background(), d, r.plan(t, d, "", "", Prior{}))
-		if err == nil || !strings.Contains(err.Error(), c.says) || AsProblem(err).Attribute != "pipeline" {
+		if err == nil || !strings.Contains(err.Error(), c.says) || AsProblem(err).Attribute != "pipeline" || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"strings"
 	"unicode"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/weburl"
 )
 
 // maxURL bounds a URL, in bytes.
@@ -76,6 +78,8 @@ func parseSchemeURL(raw, advice string) (location, error) {
 		return location{}, errorf(Invalid, advice, "the repository's URL has an unknown scheme %q", u.Scheme)
 	case password || web && u.User != nil:
 		return location{}, errorf(Invalid, where, "the repository's URL contains credentials")
+	case weburl.Credential(raw) != "":
+		return location{}, errorf(Invalid, where, "the repository's URL has a credential in it (%s)", weburl.Credential(raw))
 	case web && (u.RawQuery != "" || u.Fragment != ""):
 		return location{}, errorf(Invalid, where, "the repository's URL has a query or a fragment")
 	case u.Scheme != "file" && u.Hostname() == "":

@@ -60,6 +60,7 @@ var parts = []Part{
 	{"internal/pluginhost", 1, Provider},
 	{"internal/fileset", 0, Provider},
 	{"internal/process", 0, Provider},
+	{"internal/weburl", 0, Provider},
 	{"plugins/sdk", -1, SDK},
 	{"plugins/ssh", 2, Plugins},
 	{"plugins/local", 2, Plugins},
