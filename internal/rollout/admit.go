@@ -39,7 +39,7 @@ func (r *run) admitBytes() *Error {
 			}
 			return r.refusal(ReasonChanged, "nothing was changed: release "+want.ReleaseID+" has other bytes than before", &deployer.Error{
 				Code: deployer.CodeFailed, Instance: m.ID,
-				Message: fmt.Sprintf("release %s is there with the artifact %s, and the store has it with %s", want.ReleaseID, have.ArtifactDigest, want.ArtifactDigest),
+				Message: fmt.Sprintf("release %s is on %s with the artifact %s, and the store has it with %s", want.ReleaseID, m.ID, have.ArtifactDigest, want.ArtifactDigest),
 				Advice:  "A release never changes, so this is another one under its name: make a release with a new version, or bring the store back that has the first one.",
 			})
 		}

@@ -44,6 +44,37 @@ func TestAForeignInstanceAmongOursIsRefused(t *testing.T) {
 	})
 }
 
+func TestAReleaseWithOtherBytesIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, revision := range map[string]string{"the same revision": "1.0.0", "another configuration of the release": "1.0.0-b"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(r *rig) {
+				first := r.create("1.0.0")
+				first.Revision.ArtifactDigest = "sha256:aaaa"
+				_, err := r.roll(r.Context(), first)
+				ok(r.T, err)
+				recorded := len(r.fleet.Methods("Record"))
+
+				plan := r.plan(revision)
+				plan.Revision.ReleaseID, plan.Revision.ArtifactDigest = first.Revision.ReleaseID, "sha256:bbbb"
+				out, err := r.roll(r.Context(), plan)
+				wants(r.T, err, rollout.ReasonChanged, "release shop:1.0.0 has other bytes than before",
+					"app-1", "sha256:aaaa", "sha256:bbbb", "make a release with a new version")
+				if len(r.fleet.Methods("Record")) > recorded || out.Touched || r.fleet.Locked() {
+					r.Errorf("something was written: %+v", out)
+				}
+				r.runs(r.everywhere("1.0.0"))
+
+				plan.Revision.ArtifactDigest = "sha256:aaaa"
+				_, err = r.roll(r.Context(), plan)
+				ok(r.T, err)
+				r.runs(r.everywhere(revision))
+			})
+		})
+	}
+}
+
 func TestAdoption(t *testing.T) {
 	t.Parallel()
 	for name, revision := range map[string]string{"of the same revision touches nothing": "0.9.0", "of another one rolls": "1.0.0"} {
