@@ -26,18 +26,40 @@ at() {
   m=$d/.delivery
 }
 
+# ours: the deployment that is here, whole or not, is one of this provider.
+ours() {
+  for f in locks run log owner ledger.jsonl last_good; do
+    [ ! -e "$m/$f" ] || return 0
+  done
+  return 1
+}
+
+# foreign sets $why to what here is not ours.
+foreign() {
+  why=
+  if [ -e "$d" ] && [ ! -d "$d" ]; then
+    why="$d is not a directory"
+  elif [ -e "$d/current" ] && [ ! -L "$d/current" ]; then
+    why="$d/current is there already and is not a symbolic link"
+  elif [ -e "$m" ] && [ ! -d "$m" ] || [ -L "$m" ]; then
+    why="$m is there already and is not a directory"
+  elif [ -e "$d/releases" ] && [ ! -d "$d/releases" ]; then
+    why="$d/releases is there already and is not a directory"
+  elif ! ours; then
+    for f in "$m" "$d/releases"; do
+      [ -z "$(ls -A "$f" 2>/dev/null)" ] || why="$f is there already and is not of this provider"
+    done
+    [ ! -L "$d/current" ] || why="$d/current is there already and is not of this provider"
+  fi
+  [ -n "$why" ]
+}
+
 # usable refuses what is not ours before anything is written.
 usable() {
-  if [ -e "$d" ] && [ ! -d "$d" ]; then
-    fail blocked "$d is not a directory"
-  elif [ -e "$d/current" ] && [ ! -L "$d/current" ]; then
-    fail blocked "$d/current is there already and is not a symbolic link"
-  elif [ -e "$m" ] && [ ! -d "$m" ] || [ -L "$m" ]; then
-    fail blocked "$m is there already and is not a directory"
-  elif [ -e "$d/releases" ] && [ ! -d "$d/releases" ]; then
-    fail blocked "$d/releases is there already and is not a directory"
-  elif [ -d "$m" ] && [ ! -w "$m" ]; then
+  if [ -d "$m" ] && [ ! -L "$m" ] && [ ! -w "$m" ]; then
     fail denied "$m is not writable for $(id -un)"
+  elif foreign; then
+    fail blocked "$why"
   fi
 }
 

@@ -7,16 +7,16 @@ inspect() {
     [ ! -e "$d" ] || say "blocked $d is not a directory"
     return 0
   fi
-  if [ -L "$d/current" ]; then
-    say "current $(readlink "$d/current")"
-  elif [ -e "$d/current" ]; then
-    say "blocked $d/current is there already and is not a symbolic link"
-  fi
-  [ -d "$m" ] || return 0
-  if [ ! -x "$m" ]; then
+  if [ -d "$m" ] && [ ! -x "$m" ]; then
     fail denied "$m is not readable for $(id -un)"
     return
   fi
+  if foreign; then
+    say "blocked $why"
+  elif [ -L "$d/current" ]; then
+    say "current $(readlink "$d/current")"
+  fi
+  ours || return 0
   say "deployment"
   if [ -e "$m/owner" ]; then
     { read -r head_owner; read -r head_generation; } <"$m/owner"

@@ -39,7 +39,7 @@ prune() {
     if [ -z "$linked$runs$wanted" ]; then
       busy || return
       for f in "$d"/releases/*; do
-        [ ! -d "$f" ] || say "removed ${f##*/}"
+        [ ! -e "$f/.delivery/revision.json" ] || say "removed ${f##*/}"
       done
       clear_away
       return
@@ -56,15 +56,14 @@ prune() {
   done
   for f in "$d"/releases/*; do
     f=${f##*/}
-    [ ! -d "$d/releases/$f" ] || [ -e "$d/releases/$f/.delivery/complete" ] || [ "$f" = "$linked" ] || [ "$f" = "$runs" ] || set -- "$@" "$f"
+    [ ! -e "$d/releases/$f/.delivery/revision.json" ] || [ -e "$d/releases/$f/.delivery/complete" ] || [ "$f" = "$linked" ] || [ "$f" = "$runs" ] || set -- "$@" "$f"
   done
   for f in "$@"; do
-    rm -f "$d/releases/$f/.delivery/complete"
-    rm -rf "$d/releases/$f"
+    drop "$d/releases/$f"
     say "removed $f"
   done
   for f in "$d"/releases/.incoming-*; do
-    [ ! -e "$f" ] || rm -rf "$f"
+    drop "$f"
   done
   return 0
 }

@@ -170,11 +170,26 @@ remove() {
   fi
 }
 
+# drop DIR deletes a release of ours, so that it is never there in part, and
+# nothing else.
+drop() {
+  case ${1##*/} in
+  .incoming-*) rm -rf "$1" ;;
+  *)
+    [ -e "$1/.delivery/revision.json" ] && [ ! -L "$1" ] || return 0
+    mv "$1" "${1%/*}/.incoming-old-$$" && rm -rf "${1%/*}/.incoming-old-$$"
+    ;;
+  esac
+}
+
 # clear_away deletes all that is ours, and nothing that users wrote.
 clear_away() {
   say "changed"
   rm -f "$d/current"
-  rm -rf "$d/releases"
+  for f in "$d"/releases/* "$d"/releases/.incoming-*; do
+    drop "$f"
+  done
+  [ ! -d "$d/releases" ] || rmdir "$d/releases" 2>/dev/null || say "kept $d/releases"
   if [ -d "$d/shared" ]; then
     find "$d/shared" -depth -type d -exec rmdir {} + 2>/dev/null
     [ ! -d "$d/shared" ] || say "kept $d/shared"
