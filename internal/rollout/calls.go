@@ -138,8 +138,8 @@ func (r *run) remove(ctx context.Context, target deployer.Target, instance strin
 	})
 }
 
-// inspect asks what runs and remembers it. A plugin that has just died is asked
-// again, since its host starts it anew.
+// inspect asks what runs and remembers it. It asks again when that may help: a
+// plugin that has just died is started anew by its host.
 func (r *run) inspect(ctx context.Context) *deployer.Error {
 	opaque := make(map[string][]byte, len(r.plan.Opaque))
 	for id, o := range r.plan.Opaque {
@@ -152,14 +152,14 @@ func (r *run) inspect(ctx context.Context) *deployer.Error {
 	}
 	var state deployer.TargetState
 	var failed *deployer.Error
-	for try := range 3 {
+	for try := range inspectTries {
 		failed = r.call(StepInspect, "", func() (err error) {
 			state, err = r.engine.Deployer.Inspect(ctx, deployer.InspectRequest{
 				Target: r.plan.Target, Previous: r.plan.Previous, Opaque: opaque,
 			})
 			return err
 		})
-		if failed == nil || failed.Code != deployer.CodePluginGone || try == 2 || r.clock.Sleep(ctx, lockRetry) != nil {
+		if failed == nil || !passes(failed.Code) || try == inspectTries-1 || r.clock.Sleep(ctx, lockRetry) != nil {
 			break
 		}
 	}
@@ -171,6 +171,11 @@ func (r *run) inspect(ctx context.Context) *deployer.Error {
 	r.out.State = state
 	r.learn(state)
 	return nil
+}
+
+// passes says whether an error of a look may pass by itself.
+func passes(code deployer.Code) bool {
+	return code == deployer.CodePluginGone || code == deployer.CodeFailed || code == deployer.CodeUnreachable
 }
 
 // interrupted is the error of what was not done because ctx is over.

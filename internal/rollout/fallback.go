@@ -93,7 +93,10 @@ func (r *run) regain(ctx context.Context) {
 // revert puts every switched instance back, the last batch first.
 func (r *run) revert(ctx context.Context) {
 	r.out.Result = deployer.OutcomeReverted
-	now := r.observed()
+	now := map[string]deployer.Instance{} // unknown: what was seen before is no reason to leave an instance alone
+	if r.out.Inspected {
+		now = r.observed()
+	}
 	r.recall(ctx, now)
 	for _, batch := range slices.Backward(r.out.Batches) {
 		var back []*member

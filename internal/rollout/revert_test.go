@@ -274,6 +274,58 @@ func TestAnInstanceThatNeverSwitchedIsNotSwitchedBack(t *testing.T) {
 	})
 }
 
+// A look that fails says nothing: what was seen before the rollout must not
+// pass for what runs now.
+func TestARevertWithoutALookStillPutsBack(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]deployer.Code{"failed": deployer.CodeFailed, "refused": deployer.CodeRefused} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(r *rig) {
+				r.fleet.Install(r.target, owner, "1.0.0")
+				r.fleet.Health = failing("1.1.0", "app-2")
+				r.fleet.Script = func(c rollouttest.Call) rollouttest.Fault {
+					if c.Method == "Inspect" && c.N > 1 {
+						return rollouttest.Fault{Err: deployer.Errorf(code, "no answer")}
+					}
+					return rollouttest.Fault{}
+				}
+				out, err := r.roll(r.Context(), r.plan("1.1.0"))
+				wants(r.T, err, rollout.ReasonFailed, "app-1: put back to shop:1.0.0", "What runs now could not be observed")
+				r.runs(r.everywhere("1.0.0"))
+				for _, back := range out.Reverted {
+					if back.Unchanged {
+						r.Errorf("%s is said to have stayed as it was", back.Instance)
+					}
+				}
+				ledger := r.fleet.Ledger("app-1")
+				if end := ledger[len(ledger)-1]; end.Phase != deployer.PhaseEnd || len(end.Runs) > 0 {
+					r.Errorf("recorded what nobody saw: %+v", end)
+				}
+			})
+		})
+	}
+}
+
+func TestALookThatFailsOnceIsTakenAgain(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(r *rig) {
+		r.fleet.Install(r.target, owner, "1.0.0")
+		r.fleet.Health = failing("1.1.0", "app-2")
+		r.fleet.Script = func(c rollouttest.Call) rollouttest.Fault {
+			if c.Method == "Inspect" && c.N == 2 {
+				return rollouttest.Fault{Err: deployer.Errorf(deployer.CodeFailed, "no answer")}
+			}
+			return rollouttest.Fault{}
+		}
+		out, err := r.roll(r.Context(), r.plan("1.1.0"))
+		wants(r.T, err, rollout.ReasonFailed, "every switched instance was put back")
+		if len(err.Failures) != 1 || !out.Inspected {
+			r.Errorf("outcome %+v", out)
+		}
+	})
+}
+
 func TestAFailedFirstDeploymentLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for name, automatic := range map[string]bool{"reverting": true, "even when not reverting": false} {

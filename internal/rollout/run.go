@@ -23,6 +23,7 @@ const (
 	parallelChecks  = 128 // health checks at once
 	safePointGrace  = time.Minute
 	acquireGrace    = 10 * time.Second
+	inspectTries    = 3
 	// settleBudget bounds the calls that end a run, which must happen even
 	// after a cancellation: inspect, record, prune, unlock.
 	settleBudget = 2 * time.Minute

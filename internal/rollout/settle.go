@@ -59,7 +59,10 @@ func (r *run) end(ctx context.Context, reason string) *Failure {
 	own, cancel := r.own(ctx, settleBudget)
 	defer cancel()
 	entry := r.entry(deployer.PhaseEnd)
-	entry.Runs, entry.Outcome, entry.Reason = r.runs(), r.out.Result, reason
+	entry.Outcome, entry.Reason = r.out.Result, reason
+	if r.out.Inspected {
+		entry.Runs = r.runs()
+	}
 	succeeded := r.out.Result == deployer.OutcomeSucceeded
 	failure := r.record(own, entry, !succeeded)
 	if failure != nil {
