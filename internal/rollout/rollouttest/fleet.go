@@ -100,11 +100,22 @@ func Desired(target deployer.Target) []deployer.DesiredInstance {
 	return desired
 }
 
+// decoded are the places of all targets so far, by configuration.
+var decoded sync.Map
+
+// placesOf are a target's places by instance; they are not changed.
 func placesOf(target *deployer.Target) map[string]string {
-	var c config
-	if target != nil && json.Unmarshal(target.Config, &c) != nil {
+	if target == nil {
 		return nil
 	}
+	if known, ok := decoded.Load(string(target.Config)); ok {
+		return known.(map[string]string)
+	}
+	var c config
+	if json.Unmarshal(target.Config, &c) != nil {
+		return nil
+	}
+	decoded.Store(string(target.Config), c.Hosts)
 	return c.Hosts
 }
 
