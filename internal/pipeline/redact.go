@@ -15,7 +15,8 @@ import (
 )
 
 // minSecret is the shortest text that is redacted, in bytes: shorter ones
-// would take apart every line and hide nothing.
+// would take apart every line and hide nothing. It is the same wherever secrets
+// are hidden: in internal/provider and in plugins/internal/hostdeploy.
 const minSecret = 4
 
 const redacted = "[redacted]"
@@ -57,12 +58,20 @@ func formsOf(secret string) []string {
 		if len(strings.TrimSpace(line)) < minSecret {
 			continue
 		}
-		quoted, _ := json.Marshal(line)
 		forms = append(forms, line, url.QueryEscape(line), url.PathEscape(line), html.EscapeString(line),
 			strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(line),
-			strings.Trim(string(quoted), `"`), base64.StdEncoding.EncodeToString([]byte(line)))
+			inJSON(line, true), inJSON(line, false), base64.StdEncoding.EncodeToString([]byte(line)))
 	}
 	return forms
+}
+
+// inJSON is s within a JSON string, where some encoders escape <, > and & too.
+func inJSON(s string, escapeHTML bool) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(escapeHTML)
+	_ = e.Encode(s) // a string can be encoded, and a Builder written to
+	return b.String()[1 : b.Len()-len("\"\n")]
 }
 
 func (r *redactor) Write(p []byte) (int, error) {

@@ -25,13 +25,15 @@ func inPieces(text string, size int, secrets map[string]string) string {
 func TestSecretsAreRedactedInEveryForm(t *testing.T) {
 	t.Parallel()
 	secrets := map[string]string{
-		"A": `p&ss "w<rd`, "LONG": "hunter2hunter2", "SHORT": "hunter2", "TINY": "abc", "EMPTY": "",
+		"A": `p&ss "w<rd`, "LONG": "hunter2hunter2", "SHORT": "hunter2", "TINY": "abc", "SHORTEST": "four", "EMPTY": "",
 		"KEY": "-----BEGIN KEY-----\nMIIEvQIBADANBg\n-----END KEY-----\n",
 	}
 	for text, want := range map[string]string{
 		`p&ss "w<rd`:             redacted,
 		"p%26ss+%22w%3Crd":       redacted,
 		`p\u0026ss \"w\u003crd`:  redacted,
+		`p&ss \"w<rd`:            redacted,
+		"four for":               redacted + " for",
 		"p&amp;ss &#34;w&lt;rd":  redacted,
 		"p&amp;ss &quot;w&lt;rd": redacted,
 		"x hunter2hunter2 y":     "x " + redacted + " y",

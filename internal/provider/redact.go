@@ -16,7 +16,9 @@ import (
 const Redacted = "(sensitive value)"
 
 // shortestSecret is the length, in bytes, below which a secret is not looked
-// for: hiding every "1" would tell more than it hides.
+// for: hiding every "1" would tell more than it hides. It is documented with
+// the provider's secrets, and the same wherever secrets are hidden: in
+// internal/pipeline and in plugins/internal/hostdeploy.
 const shortestSecret = 4
 
 // Redactor removes known secrets from what users see. A nil Redactor removes
@@ -91,8 +93,8 @@ func (r *Redactor) Redact(s string) string {
 func forms(secret string) []string {
 	trimmed := strings.TrimSpace(secret)
 	all := []string{secret, trimmed, url.QueryEscape(trimmed), url.PathEscape(trimmed)}
-	if quoted, err := json.Marshal(trimmed); err == nil {
-		all = append(all, string(quoted[1:len(quoted)-1]))
+	for _, escapeHTML := range []bool{true, false} {
+		all = append(all, inJSON(trimmed, escapeHTML))
 	}
 	if len(trimmed) >= 2*shortestSecret {
 		all = append(all,
@@ -109,4 +111,15 @@ func forms(secret string) []string {
 		}
 	}
 	return all
+}
+
+// inJSON is s within a JSON string, where some encoders escape <, > and & too.
+func inJSON(s string, escapeHTML bool) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(escapeHTML)
+	if err := e.Encode(s); err != nil {
+		return ""
+	}
+	return b.String()[1 : b.Len()-len("\"\n")]
 }

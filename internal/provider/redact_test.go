@@ -13,7 +13,7 @@ func TestRedactor(t *testing.T) {
 	t.Parallel()
 	const token = "s3cr3t/t\"oken+=="
 	key := "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\nYmFzZTY0bGluZXR3bw\n-----END OPENSSH PRIVATE KEY-----\n"
-	r := NewRedactor(token, key, "hunter2hunter2", "hunter2", "abc", "")
+	r := NewRedactor(token, key, "hunter2hunter2", "hunter2", "abc", "four", `a<b>&"c`, "")
 	for name, secret := range map[string]string{
 		"as it is":      token,
 		"in JSON":       `s3cr3t/t\"oken+==`,
@@ -22,6 +22,9 @@ func TestRedactor(t *testing.T) {
 		"whole key":     key,
 		"line of key":   "YmFzZTY0bGluZXR3bw",
 		"longest first": "hunter2hunter2",
+		"shortest":      "four",
+		"HTML in JSON":  `a\u003cb\u003e\u0026\"c`,
+		"plain in JSON": `a<b>&\"c`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,28 +5,48 @@ package hostdeploy
 
 import (
 	"cmp"
+	"encoding/base64"
 	"slices"
 	"strings"
 )
 
 const (
 	redacted = "(sensitive)"
-	// shortestSecret is the shortest text that is hidden; hiding a shorter one
-	// would tell more than it hides, and spoil all other text.
-	shortestSecret = 3
+	// shortestSecret is the shortest text that is hidden, in bytes; hiding a
+	// shorter one would tell more than it hides, and spoil all other text. The
+	// provider has the same.
+	shortestSecret = 4
+	// shortestPart is the shortest part of a secret that is hidden on its own.
+	shortestPart = 8
 )
 
 // redactor hides secrets in lines.
 type redactor struct{ replacer *strings.Replacer }
 
-// redacting hides the values, and each line of a value that has several.
+// redacting hides the values, in base64 too, and each line of a value that has
+// several.
 func redacting(values []string) redactor {
 	var hidden []string
+	hide := func(text string, shortest int) {
+		if len(text) >= shortest && !slices.Contains(hidden, text) {
+			hidden = append(hidden, text)
+		}
+	}
 	for _, v := range values {
-		for _, part := range append(strings.Split(v, "\n"), v) {
-			part = strings.TrimSpace(part)
-			if len(part) >= shortestSecret && !slices.Contains(hidden, part) {
-				hidden = append(hidden, part)
+		trimmed := strings.TrimSpace(v)
+		hide(trimmed, shortestSecret)
+		if len(trimmed) >= shortestPart {
+			for _, whole := range []string{v, trimmed} {
+				hide(base64.RawStdEncoding.EncodeToString([]byte(whole)), shortestSecret)
+			}
+		}
+		if !strings.Contains(trimmed, "\n") {
+			continue
+		}
+		for line := range strings.SplitSeq(trimmed, "\n") {
+			// Markers such as BEGIN PRIVATE KEY are no secrets.
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-----") {
+				hide(line, shortestPart)
 			}
 		}
 	}
