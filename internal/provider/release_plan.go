@@ -137,9 +137,8 @@ func (p *releasePlan) checkSecrets(planned release.Planned) {
 	if p.data.Unknown.Secrets || planned.Digest != "" {
 		return
 	}
-	for _, problem := range p.definition.CheckSecrets(p.data.Secrets) {
-		p.d.Invalid(path.Root("pipeline"), "A secret is missing",
-			sentence(problem.Message)+" Add it to secrets of the provider block, or take it out of the stage.")
+	if err := p.service.CheckSecrets(p.definition); err != nil {
+		reportRelease(p.d, err)
 	}
 }
 

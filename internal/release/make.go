@@ -39,7 +39,7 @@ func (s *Service) Make(ctx context.Context, d pipeline.Definition, p Planned) (M
 		return before, err
 	}
 	// What must fail, fails before anything is built.
-	if err := s.checkSecrets(d); err != nil {
+	if err := s.CheckSecrets(d); err != nil {
 		return Made{}, err
 	}
 	if err := st.Writable(ctx, p.Pipeline); err != nil {
@@ -87,16 +87,20 @@ func made(release store.Release, evidence store.Evidence, p Planned, reused bool
 	return Made{Release: release, Planned: p, CreatedAt: evidence.CreatedAt, Checks: evidence.Checks, Reused: reused}
 }
 
-func (s *Service) checkSecrets(d pipeline.Definition) error {
-	for _, stage := range d.Stages {
-		for _, name := range stage.Secrets {
-			if _, ok := s.Secrets[name]; !ok {
-				return &Problem{"pipeline", "A secret is not known", fmt.Sprintf(
-					"Stage %q asks for the secret %q, which the provider does not have: add it to secrets in the provider block.", stage.Name, name)}
-			}
-		}
+// CheckSecrets refuses a definition whose stages ask for secrets that nobody
+// gives. The error is a [*Problem] that names all of them.
+func (s *Service) CheckSecrets(d pipeline.Definition) error {
+	problems := d.CheckSecrets(s.Secrets)
+	if len(problems) == 0 {
+		return nil
 	}
-	return nil
+	var missing []string
+	for _, problem := range problems {
+		missing = append(missing, problem.Message)
+	}
+	missing[0] = strings.ToUpper(missing[0][:1]) + missing[0][1:]
+	return &Problem{"pipeline", "A secret is missing",
+		strings.Join(missing, "; ") + ". Add it to secrets of the provider block, or take it out of the stage."}
 }
 
 // build is one making of a release.

@@ -38,7 +38,7 @@ func TestNothingIsLeft(t *testing.T) {
 		"an artifact without files": {func(d *pipeline.Definition) {
 			d.Artifact = &pipeline.Artifact{Include: []string{"dist/**"}}
 		}, "no file"},
-		"a secret that nobody gives": {func(d *pipeline.Definition) { d.Stages[0].Secrets = []string{"NPM_TOKEN"} }, `asks for the secret "NPM_TOKEN"`},
+		"a secret that nobody gives": {func(d *pipeline.Definition) { d.Stages[0].Secrets = []string{"NPM_TOKEN"} }, `A secret is missing: Stage "`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, d := shop(t)
@@ -126,7 +126,7 @@ func TestDirectory(t *testing.T) {
 		}
 	}
 	write("app.py", "print(1)\n")
-	for _, never := range []string{".git/HEAD", ".terraform/x", ".delivery/store/x", "terraform.tfstate", "saved.tfplan"} {
+	for _, never := range []string{".git/HEAD", ".terraform/x", ".delivery/store/x", "terraform.tfstate", "saved.tfplan", "tfplan"} {
 		write(never, "x")
 	}
 	d := pipeline.Definition{Name: "shop", Source: &pipeline.Source{Directory: &pipeline.DirectorySource{Path: dir}}}
@@ -140,6 +140,7 @@ func TestDirectory(t *testing.T) {
 		t.Fatalf("files %v", files)
 	}
 	write("saved.tfplan", "another plan")
+	write("tfplan", "another plan")
 	if again := r.plan(t, d, "", "", priorOf(made)); again.ID != made.ID() {
 		t.Fatalf("planned %+v", again)
 	}
@@ -168,6 +169,22 @@ func TestDirectory(t *testing.T) {
 	}
 	if _, _, err := r.Observe(context.Background(), Request{Definition: d}); source.KindOf(err) != source.NotFound {
 		t.Fatalf("%v", err)
+	}
+}
+
+// TestCheckSecrets: what a plan says and what making says is this.
+func TestCheckSecrets(t *testing.T) {
+	t.Parallel()
+	d := pipeline.Definition{Stages: []pipeline.Stage{{Name: "test", Secrets: []string{"A", "B"}}, {Name: "pack", Secrets: []string{"C"}}}}
+	service := Service{Secrets: map[string]string{"B": "x"}}
+	const want = `Stage "test" asks for the secret "A", which the provider's secrets do not have; stage "pack" asks for the secret "C", ` +
+		"which the provider's secrets do not have. Add it to secrets of the provider block, or take it out of the stage."
+	if got := AsProblem(service.CheckSecrets(d)); got.Attribute != "pipeline" || got.Summary != "A secret is missing" || got.Detail != want {
+		t.Errorf("%+v", got)
+	}
+	service.Secrets = map[string]string{"A": "", "B": "", "C": ""}
+	if err := service.CheckSecrets(d); err != nil {
+		t.Error(err)
 	}
 }
 
