@@ -61,7 +61,8 @@ func (p *deliveryProvider) Schema(_ context.Context, _ provider.SchemaRequest, r
 			},
 			"secrets": schema.MapAttribute{
 				MarkdownDescription: "Secrets that stages of pipelines ask for by name. A stage gets those that it names, " +
-					"as environment variables, and no others.",
+					"as environment variables, and no others. Output and messages show `" + Redacted + "` or the like in their place; " +
+					"a secret of fewer than 4 bytes is not hidden.",
 				ElementType: types.StringType,
 				Optional:    true,
 				Sensitive:   true,
