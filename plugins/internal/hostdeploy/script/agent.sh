@@ -112,6 +112,7 @@ busy() {
 }
 
 taken() {
+  [ -d "$m/run" ] || return 1
   ln "$m/run/.busy-$$" "$m/run/busy" 2>/dev/null && return 1
   theirs=
   read -r theirs 2>/dev/null <"$m/run/busy"

@@ -156,10 +156,7 @@ remove() {
   at "$1"
   [ -d "$m" ] || return 0
   usable && owned "$3" '' || return
-  if [ ! -d "$m/run" ]; then
-    fail failed "$m/run is missing: this is no complete deployment"
-    return
-  fi
+  mkdir -p "$m/run" || { fail denied "cannot create $m/run as $(id -un)"; return; }
   busy || return
   if fence "$2"; then
     stop_service
@@ -194,7 +191,7 @@ clear_away() {
     find "$d/shared" -depth -type d -exec rmdir {} + 2>/dev/null
     [ ! -d "$d/shared" ] || say "kept $d/shared"
   fi
-  rm -rf "$m"
+  mv "$m" "$d/.delivery-removed-$$" && rm -rf "$d/.delivery-removed-$$"
   rmdir "$d" 2>/dev/null
   return 0
 }
