@@ -97,6 +97,9 @@ func (d *Deployer) Remove(ctx context.Context, req deployer.RemoveRequest, event
 	if err != nil {
 		return deployer.Result{}, s.fault("remove", err)
 	}
+	if held.alias(s) {
+		return deployer.Result{Detail: "kept: another of the target's hosts is the same directory"}, nil
+	}
 	whole, done, err := s.toTheEnd(ctx)
 	if err != nil {
 		return deployer.Result{}, s.fault("remove", err)

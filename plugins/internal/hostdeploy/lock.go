@@ -5,7 +5,9 @@ package hostdeploy
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +16,12 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
-// A token holds the number of the lock on each machine, by place.
-type token map[string]int64
+// A token holds the lock on each machine, by place: its number and its mark, as
+// the scripts say them. One that begins with an alias mark is the lock of a
+// directory that the target has by another name too.
+type token map[string]string
+
+const aliasMark = "="
 
 func parseToken(text string) (token, error) {
 	var t token
@@ -27,7 +33,43 @@ func parseToken(text string) (token, error) {
 
 // number is the lock on one machine, as the scripts take it; one that was never
 // taken fences.
-func (t token) number(s *site) string { return strconv.FormatInt(t[s.place], 10) }
+func (t token) number(s *site) string {
+	if held := strings.TrimPrefix(t[s.place], aliasMark); held != "" {
+		return held
+	}
+	return "0"
+}
+
+// alias says that a place is one of the target's others by another name.
+func (t token) alias(s *site) bool { return strings.HasPrefix(t[s.place], aliasMark) }
+
+// merge finds the directories that were reached by two names. A place that is
+// no longer configured is then an alias of the one that is.
+func (t token) merge(sites []*site) error {
+	names := map[string]*site{}
+	for _, desired := range []bool{true, false} {
+		for _, s := range sites {
+			lock := t[s.place]
+			if s.desired != desired || lock == "" {
+				continue
+			}
+			first, known := names[lock]
+			switch {
+			case !known:
+				names[lock] = s
+			case desired:
+				return &deployer.Error{
+					Code: deployer.CodeInvalid, Step: "lock", Instance: s.id,
+					Message: fmt.Sprintf("%s and %s are the same directory %s of one host", first.address, s.address, s.root),
+					Advice:  "A host can carry a deployment once: remove one of the two.",
+				}
+			default:
+				t[s.place] = aliasMark + lock
+			}
+		}
+	}
+	return nil
+}
 
 // Acquire implements [deployer.Locker]. The first machine in the order of their
 // places decides between two operations; the others are taken at once after
@@ -42,24 +84,25 @@ func (d *Deployer) Acquire(ctx context.Context, req deployer.AcquireRequest) (de
 	if err != nil {
 		return deployer.Lock{}, deployer.Errorf(deployer.CodeInvalid, "operation: %v", err)
 	}
-	numbers := make([]int64, len(sites))
+	locks := make([]string, len(sites))
+	mark := strings.ToLower(rand.Text())
 	take := func(n int, s *site) (err error) {
-		numbers[n], err = s.acquire(ctx, req.Lease, ascii(holder))
+		locks[n], err = s.acquire(ctx, req.Lease, ascii(holder), mark+"."+strconv.Itoa(n))
 		return err
 	}
 	errs := d.firstAlone(ctx, sites, take)
 	lock := deployer.Lock{}
 	held := token{}
 	for n, s := range sites {
-		if numbers[n] > 0 {
-			held[s.place] = numbers[n]
+		if locks[n] != "" {
+			held[s.place] = locks[n]
 		}
 		if errs[n] != nil && !s.desired && deployer.CodeOf(errs[n]) == deployer.CodeUnreachable {
 			lock.Unreachable = append(lock.Unreachable, s.id)
 			errs[n] = nil
 		}
 	}
-	if err := firstOf(errs); err != nil {
+	if err := firstOf(append(errs, held.merge(sites))); err != nil {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 		defer cancel()
 		each(sites, func(_ int, s *site) error { return s.release(own, held) })
@@ -90,29 +133,37 @@ func (d *Deployer) firstAlone(ctx context.Context, sites []*site, do func(n int,
 
 const releaseTimeout = 10 * time.Second
 
-func (s *site) acquire(ctx context.Context, lease time.Duration, holder string) (int64, error) {
-	ans, err := s.tell(ctx, call{}, "acquire", seconds(lease), holder)
+func (s *site) acquire(ctx context.Context, lease time.Duration, holder, mark string) (string, error) {
+	ans, err := s.tell(ctx, call{}, "acquire", seconds(lease), holder, mark)
 	if err != nil {
-		return 0, s.fault("lock", err)
+		return "", s.fault("lock", err)
 	}
-	text, _ := ans.get("lock")
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n <= 0 {
-		return 0, s.fault("lock", deployer.Errorf(deployer.CodeFailed, "%s", withOutput("the lock could not be taken", ans.output)))
+	lock, _ := ans.get("lock")
+	number, _, _ := strings.Cut(lock, "-")
+	if n, err := strconv.ParseInt(number, 10, 64); err != nil || n <= 0 {
+		return "", s.fault("lock", deployer.Errorf(deployer.CodeFailed, "%s", withOutput("the lock could not be taken", ans.output)))
 	}
-	return n, nil
+	return lock, nil
 }
 
-// Renew implements [deployer.Locker].
+// Renew implements [deployer.Locker], each machine for itself: one that cannot be
+// reached or written fences by itself when its lease has ended, and is no reason
+// to give up the others. The lock is lost when somebody has it, or when no
+// machine renews it.
 func (d *Deployer) Renew(ctx context.Context, req deployer.RenewRequest) error {
 	sites, held, err := d.locked(req.Target, req.Previous, req.Token)
 	if err != nil {
 		return err
 	}
-	return firstOf(each(sites, func(_ int, s *site) error {
+	errs := each(sites, func(_ int, s *site) error {
 		_, err := s.tell(ctx, call{}, "renew", held.number(s), seconds(req.Lease))
 		return s.fault("lock", err)
-	}))
+	})
+	err = firstOf(errs)
+	if deployer.CodeOf(err) != deployer.CodeFenced && slices.Contains(errs, nil) {
+		return nil
+	}
+	return err
 }
 
 // Release implements [deployer.Locker].
@@ -125,7 +176,7 @@ func (d *Deployer) Release(ctx context.Context, req deployer.ReleaseRequest) err
 }
 
 func (s *site) release(ctx context.Context, held token) error {
-	if held[s.place] == 0 {
+	if held[s.place] == "" {
 		return nil
 	}
 	_, err := s.tell(ctx, call{}, "release", held.number(s))
@@ -142,7 +193,7 @@ func (d *Deployer) locked(target deployer.Target, previous *deployer.Target, tex
 	if err != nil {
 		return nil, nil, err
 	}
-	return slices.DeleteFunc(sites, func(s *site) bool { return held[s.place] == 0 && !s.desired }), held, nil
+	return slices.DeleteFunc(sites, func(s *site) bool { return held.alias(s) || held[s.place] == "" && !s.desired }), held, nil
 }
 
 // seconds writes a duration in whole seconds, rounded up.

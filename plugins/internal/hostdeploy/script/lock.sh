@@ -1,6 +1,7 @@
 # The lock: locks/N, created once and whole by a hard link. N only grows, and
 # the newest one fences all others. Its first line is the pid and start of the
-# holder's connection and the end of the lease by this host's clock.
+# holder's connection and the end of the lease by this host's clock, its last
+# one a mark that nobody else has: after a removal, N begins again.
 
 newest() {
   top=0
@@ -14,26 +15,37 @@ newest() {
 # lease N reads who holds lock N and until when.
 lease() {
   holder_pid= holder_born= holder_end=0
+  holder_mark=
   [ -e "$m/locks/$1" ] || return 1
-  read -r holder_pid holder_born holder_end <"$m/locks/$1"
+  { read -r holder_pid holder_born holder_end; read -r f; read -r holder_mark; } <"$m/locks/$1"
   [ ! -e "$m/locks/$1.lease" ] || read -r holder_pid holder_born holder_end <"$m/locks/$1.lease"
   [ ! -e "$m/locks/$1.released" ]
 }
 
-# acquire ROOT SECONDS HOLDER
+# newest_is N-MARK
+newest_is() {
+  newest
+  lease "$top"
+  [ "$1" = "$top-$holder_mark" ]
+}
+
+# acquire ROOT SECONDS HOLDER MARK takes the lock. Two marks that are alike up to
+# their dot are of one operation, which came here by two names.
 acquire() {
   at "$1"
   usable || return
-  if [ ! -d "$m/locks" ]; then
-    mkdir -p "$d/releases" || { fail denied "cannot create $d/releases as $(id -un)"; return; }
-    (umask 077 && mkdir -p "$m/locks" "$m/run" "$m/log") || { fail denied "cannot create $m as $(id -un)"; return; }
-  fi
+  mkdir -p "$d/releases" || { fail denied "cannot create $d/releases as $(id -un)"; return; }
+  (umask 077 && mkdir -p "$m/locks" "$m/run" "$m/log") || { fail denied "cannot create $m as $(id -un)"; return; }
   tries=0
   while [ "$tries" -lt 20 ]; do
     tries=$((tries + 1))
     now=$(date +%s)
     newest
     if [ "$top" -gt 0 ] && lease "$top" && [ "$now" -lt "$holder_end" ] && alive "$holder_pid" "$holder_born"; then
+      if [ "${holder_mark%.*}" = "${4%.*}" ]; then
+        say "lock $top-$holder_mark"
+        return 0
+      fi
       { read -r f; read -r f; } <"$m/locks/$top"
       say "holder $f"
       fail locked
@@ -41,17 +53,19 @@ acquire() {
     fi
     n=$((top + 1))
     started "$PPID"
-    printf '%s\n%s\n' "$PPID $born $((now + $2))" "$3" >"$m/locks/.new-$$" || break
+    printf '%s\n%s\n%s\n' "$PPID $born $((now + $2))" "$3" "$4" >"$m/locks/.new-$$" || break
     ln "$m/locks/.new-$$" "$m/locks/$n" 2>/dev/null || continue
     newest
     if [ "$top" = "$n" ]; then
+      mark=$4
       set -- "$m/locks/.new-$$"
       for f in "$m"/locks/*; do
         top=${f##*/}
         [ "${top%%.*}" = "$n" ] || set -- "$@" "$f"
       done
       rm -f "$@"
-      say "lock $n"
+      rm -rf "$d"/releases/.incoming-* "$d"/.delivery-removed-*
+      say "lock $n-$mark"
       return 0
     fi
     rm -f "$m/locks/$n"
@@ -60,37 +74,37 @@ acquire() {
   fail failed "cannot create a lock in $m/locks"
 }
 
-# fence N: the lock N is the newest, held, and its lease has not ended.
+# fence N-MARK: this lock is the newest, held, and its lease has not ended.
 fence() {
-  newest
-  if [ "$top" != "$1" ] || ! lease "$1" || [ "$(date +%s)" -ge "$holder_end" ]; then
+  if ! newest_is "$1" || ! lease "$top" || [ "$(date +%s)" -ge "$holder_end" ]; then
     f=
-    [ "$top" = "$1" ] || { read -r f; read -r f; } 2>/dev/null <"$m/locks/$top"
+    newest_is "$1" || { read -r f; read -r f; } 2>/dev/null <"$m/locks/$top"
     say "holder $f"
     fail fenced
     return
   fi
-  [ "$holder_pid" = "$PPID" ] || bind "$1" "$holder_end"
+  [ "$holder_pid" = "$PPID" ] || bind "$top" "$holder_end"
 }
 
 # bind N END ties a lock to this connection.
 bind() {
-  started "$PPID" && put "$m/locks/$1.lease" "$PPID $born $2"
+  started "$PPID" && put "$m/locks/$1.lease" "$PPID $born $2" || fail failed "cannot write in $m/locks"
 }
 
-# renew ROOT N SECONDS
+# renew ROOT N-MARK SECONDS. Where the deployment was removed, there is nothing
+# to lock any more.
 renew() {
   at "$1"
-  newest
-  if [ "$top" != "$2" ] || ! lease "$2"; then
+  [ -d "$m/locks" ] || { say "absent"; return 0; }
+  if ! newest_is "$2" || ! lease "$top"; then
     fail fenced
     return
   fi
-  bind "$2" "$(($(date +%s) + $3))"
+  bind "$top" "$(($(date +%s) + $3))"
 }
 
-# release ROOT N
+# release ROOT N-MARK
 release() {
   at "$1"
-  [ ! -e "$m/locks/$2" ] || true >"$m/locks/$2.released"
+  ! newest_is "$2" || [ "$top" = 0 ] || true >"$m/locks/$top.released"
 }
