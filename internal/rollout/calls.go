@@ -40,7 +40,16 @@ func (r *run) change(ctx context.Context, step Step, instance string, f func(tok
 	if ctx.Err() != nil {
 		return interrupted(ctx)
 	}
-	err := r.call(step, instance, func() error { return f(token) })
+	once := func() *deployer.Error {
+		return r.call(step, instance, func() error { return f(token) })
+	}
+	err := once()
+	if err != nil && err.Code == deployer.CodeFenced && r.lock.stands(ctx, token) {
+		if ctx.Err() != nil {
+			return interrupted(ctx)
+		}
+		err = once()
+	}
 	if err != nil && err.Code == deployer.CodeFenced {
 		r.lock.lose(token, err)
 	}

@@ -138,15 +138,31 @@ func (l *lock) keep(ctx context.Context, token string) {
 	}
 }
 
+// renew extends the lease. An error that names an instance is about that one
+// alone: the others have the lock, and where it ran out the target fences.
 func (l *lock) renew(ctx context.Context, token string, budget time.Duration) *deployer.Error {
 	r := l.run
 	bounded, cancel := withTimeout(ctx, r.clock, budget)
 	defer cancel()
-	return r.call(StepRenew, "", func() error {
+	err := r.call(StepRenew, "", func() error {
 		return r.engine.Deployer.Renew(bounded, deployer.RenewRequest{
 			Target: r.plan.Target, Previous: r.plan.Previous, Token: token, Lease: r.plan.Lease,
 		})
 	})
+	if err != nil && err.Code == deployer.CodeUnreachable && err.Instance != "" {
+		r.note(StepRenew, "the lock could not be extended on "+err.Error())
+		return nil
+	}
+	return err
+}
+
+// stands makes sure, after a call was fenced, whether the lock is lost: on an
+// instance that was cut off it only ran out, and can be extended again.
+func (l *lock) stands(ctx context.Context, token string) bool {
+	l.mu.Lock()
+	real := l.real && l.lost == nil && l.token == token
+	l.mu.Unlock()
+	return real && l.renew(context.WithoutCancel(ctx), token, l.run.plan.Lease) == nil
 }
 
 // rest ends the renewals and waits for a renewal under way.

@@ -160,6 +160,65 @@ func TestALeaseThatCannotBeRenewedIsLost(t *testing.T) {
 	})
 }
 
+func TestAHostThatDiesDoesNotStopTheRevertOfTheOthers(t *testing.T) {
+	t.Parallel()
+	for name, back := range map[string]bool{"for good": false, "and comes back with its lease over": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(r *rig) {
+				r.fleet.Install(r.target, owner, "1.0.0")
+				reach := func(why string) func() {
+					return func() { r.fleet.Edit("app-2", func(p *rollouttest.Place) { p.Unreachable = why }) }
+				}
+				r.fleet.Health = failing("1.1.0", "app-3")
+				r.fleet.Script = func(c rollouttest.Call) rollouttest.Fault {
+					switch {
+					case c.Method == "Check" && c.Instance == "app-3" && c.N == 1:
+						return rollouttest.Fault{Do: reach("no route to host")}
+					case c.Method == "Inspect" && c.N == 2 && back:
+						return rollouttest.Fault{Do: reach("")}
+					}
+					return rollouttest.Fault{}
+				}
+				plan := r.plan("1.1.0")
+				plan.Lease = 9 * time.Second // app-3 is given up after a minute
+				out, err := r.roll(r.Context(), plan)
+				truthful(r.T, r.fleet, out)
+				if back {
+					wants(r.T, err, rollout.ReasonFailed, "every switched instance was put back")
+					r.runs(r.everywhere("1.0.0"))
+				} else {
+					wants(r.T, err, rollout.ReasonFailed, "not every instance could be put back", "app-2: could not be put back to shop:1.0.0 (revision 1.0.0): no route to host",
+						"app-1, app-3: runs shop:1.0.0", "app-2: cannot be reached")
+					r.runs(map[string]string{"app-1": "1.0.0", "app-2": "1.1.0", "app-3": "1.0.0"})
+				}
+				if n := len(r.fleet.Methods("Renew")); n < 15 {
+					r.Errorf("%d renewals", n)
+				}
+			})
+		})
+	}
+}
+
+func TestALockThatNobodyAnswersForIsLost(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(r *rig) {
+		r.fleet.Install(r.target, owner, "1.0.0")
+		r.fleet.Script = on("Check", "app-1", "", rollouttest.Fault{Do: func() {
+			for id := range r.everywhere("") {
+				r.fleet.Edit(id, func(p *rollouttest.Place) { p.Unreachable = "no route to host" })
+			}
+		}})
+		plan := r.plan("1.1.0")
+		plan.Lease = 9 * time.Second
+		out, err := r.roll(r.Context(), plan)
+		wants(r.T, err, rollout.ReasonLockLost, "ran out before it could be renewed")
+		if len(out.Switched) != 1 {
+			r.Errorf("switched %v", out.Switched)
+		}
+	})
+}
+
 func TestTheLockIsTakenAgainAfterThePluginDied(t *testing.T) {
 	t.Parallel()
 	for name, meanwhile := range map[string]bool{"nobody came": false, "somebody came": true} {

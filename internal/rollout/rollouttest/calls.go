@@ -13,12 +13,22 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
-// held is the fleet's one lock.
+// held is the fleet's one lock, with a lease at every place.
 type held struct {
 	token string
 	req   deployer.AcquireRequest
 	since time.Time
-	until time.Time
+	until map[string]time.Time // by place
+}
+
+// runs says whether a lease has not ended anywhere.
+func (h held) runs(now time.Time) bool {
+	for _, until := range h.until {
+		if now.Before(until) {
+			return true
+		}
+	}
+	return false
 }
 
 // Validate answers the configured instances.
@@ -71,31 +81,53 @@ func (f *Fleet) instance(id, place string, desired bool) deployer.Instance {
 	return i
 }
 
-// Acquire takes the lock, or names its holder.
+// Acquire takes the lock on every place that can be reached, or names its holder.
 func (f *Fleet) Acquire(ctx context.Context, req deployer.AcquireRequest) (deployer.Lock, error) {
 	var lock deployer.Lock
 	err := f.do(ctx, Call{Method: "Acquire"}, func(Fault) error {
-		if f.lock.token != "" && f.now().Before(f.lock.until) {
+		if f.lock.runs(f.now()) {
 			return &deployer.Error{Code: deployer.CodeLocked, Message: "the target is locked", Holder: &deployer.Holder{
 				Actor: f.lock.req.Operation.Actor, Operation: f.lock.req.Operation, Since: f.lock.since,
 			}}
 		}
 		f.locks++
-		f.lock = held{token: fmt.Sprintf("token-%d", f.locks), req: req, since: f.now(), until: f.now().Add(req.Lease)}
+		f.lock = held{token: fmt.Sprintf("token-%d", f.locks), req: req, since: f.now(), until: map[string]time.Time{}}
+		for _, place := range places(&req.Target, req.Previous) {
+			if f.host(place).unreachable == "" {
+				f.lock.until[place] = f.now().Add(req.Lease)
+			}
+		}
 		lock.Token = f.lock.token
 		return nil
 	})
 	return lock, err
 }
 
-// Renew extends the lease.
+// Renew extends the lease on every place that can be reached, also where it ran
+// out and nobody took the lock since. The error names one of the others; it
+// names none when no place could be reached.
 func (f *Fleet) Renew(ctx context.Context, req deployer.RenewRequest) error {
 	return f.do(ctx, Call{Method: "Renew", Token: req.Token}, func(Fault) error {
-		if err := f.fenced(req.Token); err != nil {
-			return err
+		if f.lock.token != req.Token {
+			return lost()
 		}
-		f.lock.until = f.now().Add(req.Lease)
-		return nil
+		renewed := false
+		var cut *deployer.Error
+		for place := range f.lock.until {
+			if why := f.host(place).unreachable; why != "" {
+				cut = &deployer.Error{Code: deployer.CodeUnreachable, Instance: idAt(place, &req.Target, req.Previous), Message: why}
+				continue
+			}
+			f.lock.until[place] = f.now().Add(req.Lease)
+			renewed = true
+		}
+		switch {
+		case cut == nil:
+			return nil
+		case !renewed:
+			cut.Instance = ""
+		}
+		return cut
 	})
 }
 
@@ -116,20 +148,23 @@ func (f *Fleet) Steal() {
 	f.lock = held{}
 }
 
-func (f *Fleet) fenced(token string) error {
-	if f.can(deployer.CanLock) && (f.lock.token == "" || f.lock.token != token || !f.now().Before(f.lock.until)) {
-		return deployer.Errorf(deployer.CodeFenced, "somebody else took the lock")
+func (f *Fleet) fenced(place, token string) error {
+	if f.can(deployer.CanLock) && (f.lock.token != token || !f.now().Before(f.lock.until[place])) {
+		return lost()
 	}
 	return nil
 }
 
+func lost() error { return deployer.Errorf(deployer.CodeFenced, "somebody else took the lock") }
+
 // reach finds the place of a mutation, which must have the newest token.
 func (f *Fleet) reach(m deployer.Mutation) (*host, error) {
-	h := f.host(placesOf(&m.Target)[m.Instance])
+	place := placesOf(&m.Target)[m.Instance]
+	h := f.host(place)
 	if h.unreachable != "" {
 		return nil, &deployer.Error{Code: deployer.CodeUnreachable, Instance: m.Instance, Message: h.unreachable}
 	}
-	if err := f.fenced(m.Token); err != nil {
+	if err := f.fenced(place, m.Token); err != nil {
 		return nil, err
 	}
 	if h.owner != "" && h.owner != m.Owner {
@@ -231,11 +266,13 @@ func (f *Fleet) Remove(ctx context.Context, req deployer.RemoveRequest, _ deploy
 func (f *Fleet) Record(ctx context.Context, req deployer.RecordRequest) error {
 	call := Call{Method: "Record", Phase: req.Entry.Phase, Revision: req.Entry.To.ID, Token: req.Token}
 	return f.do(ctx, call, func(Fault) error {
-		if err := f.fenced(req.Token); err != nil {
-			return err
-		}
 		for _, place := range places(&req.Target, req.Previous) {
 			h := f.host(place)
+			if h.unreachable == "" {
+				if err := f.fenced(place, req.Token); err != nil {
+					return err
+				}
+			}
 			if h.unreachable != "" || slices.ContainsFunc(h.ledger, func(e deployer.Entry) bool { return e.Generation >= req.Entry.Generation }) {
 				continue
 			}
@@ -302,15 +339,15 @@ func follow(state *deployer.TargetState, e deployer.Entry) {
 func (f *Fleet) Prune(ctx context.Context, req deployer.PruneRequest) (deployer.PruneResult, error) {
 	res := deployer.PruneResult{Removed: map[string][]string{}}
 	err := f.do(ctx, Call{Method: "Prune", Token: req.Token}, func(Fault) error {
-		if err := f.fenced(req.Token); err != nil {
-			return err
-		}
 		var state deployer.TargetState
 		f.readLedger(&state, places(&req.Target, nil))
 		for id, place := range placesOf(&req.Target) {
 			h := f.host(place)
 			if h.unreachable != "" || h.owner != "" && h.owner != req.Owner {
 				continue
+			}
+			if err := f.fenced(place, req.Token); err != nil {
+				return err
 			}
 			over := len(h.held) - req.Keep
 			for _, info := range slices.Clone(h.held) {

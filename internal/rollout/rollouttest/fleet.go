@@ -199,7 +199,7 @@ func (f *Fleet) Ledger(place string) []deployer.Entry {
 func (f *Fleet) Locked() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lock.token != "" && f.now().Before(f.lock.until)
+	return f.lock.runs(f.now())
 }
 
 // MaxOut is how many instances were at once between an activation and the first
@@ -285,6 +285,18 @@ func places(target, previous *deployer.Target) []string {
 	all := slices.Concat(slices.Collect(maps.Values(placesOf(target))), slices.Collect(maps.Values(placesOf(previous))))
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// idAt is an instance at a place.
+func idAt(place string, targets ...*deployer.Target) string {
+	for _, target := range targets {
+		for id, at := range placesOf(target) {
+			if at == place {
+				return id
+			}
+		}
+	}
+	return ""
 }
 
 func (f *Fleet) generation(target *deployer.Target) int64 {
