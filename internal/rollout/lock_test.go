@@ -175,7 +175,7 @@ func TestAHostThatDiesDoesNotStopTheRevertOfTheOthers(t *testing.T) {
 					switch {
 					case c.Method == "Check" && c.Instance == "app-3" && c.N == 1:
 						return rollouttest.Fault{Do: reach("no route to host")}
-					case c.Method == "Inspect" && c.N == 2 && back:
+					case c.Method == "Activate" && c.Instance == "app-2" && c.Revision == "1.0.0" && back:
 						return rollouttest.Fault{Do: reach("")}
 					}
 					return rollouttest.Fault{}
