@@ -70,8 +70,10 @@ func (r *run) look(ctx context.Context) bool {
 	err := r.inspect(own)
 	if err != nil {
 		r.out.Failures = append(r.out.Failures, Failure{Instance: err.Instance, Step: StepInspect, Err: err, Afterwards: true})
+		return false
 	}
-	return err == nil
+	r.catchUp(own)
+	return true
 }
 
 // regain gets the lock back after the plugin died, unless somebody else worked

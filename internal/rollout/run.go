@@ -45,7 +45,10 @@ type run struct {
 	leaving []deployer.Instance // of the previous target only
 	first   bool                // a first deployment: nothing to go back to
 	begun   bool                // the ledger may hold our beginning
-	names   map[string]string   // release by revision id
+	// recorded is the generation of the newest entry that was sent to the ledger,
+	// whether it arrived or not.
+	recorded int64
+	names    map[string]string // release by revision id
 
 	observing       sync.Mutex
 	changes, checks chan struct{}

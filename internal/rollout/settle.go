@@ -65,10 +65,14 @@ func (r *run) end(ctx context.Context, reason string) *Failure {
 	}
 	succeeded := r.out.Result == deployer.OutcomeSucceeded
 	failure := r.record(own, entry, !succeeded)
-	if failure != nil {
-		if !succeeded {
-			r.warn("How it ended could not be recorded: " + failure.Err.Error() + ". The next apply takes it for unfinished.")
-		}
+	switch {
+	case failure == nil:
+	case failure.Err.Code != deployer.CodeFenced && r.look(ctx) && r.out.Generation >= entry.Generation:
+		r.warn("How it ended is recorded, but not everywhere: " + failure.Err.Error() + ". The ledger there is behind until the next change.")
+	case !succeeded:
+		r.warn("How it ended could not be recorded: " + failure.Err.Error() + ". The next apply takes it for unfinished.")
+		return failure
+	default:
 		return failure
 	}
 	if !r.can(deployer.CanRecord) {
@@ -106,6 +110,7 @@ func (r *run) record(ctx context.Context, entry deployer.Entry, previous bool) *
 	if previous {
 		req.Previous = r.plan.Previous
 	}
+	r.recorded = entry.Generation
 	var err *deployer.Error
 	for try := range recordTries {
 		err = r.change(ctx, StepRecord, "", func(token string) error {
@@ -121,6 +126,26 @@ func (r *run) record(ctx context.Context, entry deployer.Entry, previous bool) *
 		}
 	}
 	return &Failure{Instance: err.Instance, Step: StepRecord, Err: err}
+}
+
+// catchUp advances the generation to what the ledger says, as far as this run
+// wrote it: a record that failed may have reached some instances.
+func (r *run) catchUp(ctx context.Context) {
+	state := &r.out.State
+	if state.Generation <= r.out.Generation || state.Generation > r.recorded {
+		return
+	}
+	newest := state.Unfinished
+	if newest == nil {
+		entry := r.latest(ctx)
+		if entry == nil {
+			return
+		}
+		newest = &entry.Operation
+	}
+	if newest.ID == r.plan.Operation.ID {
+		r.out.Generation = state.Generation
+	}
 }
 
 // runs is what each instance was last seen to run.

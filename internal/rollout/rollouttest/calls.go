@@ -262,24 +262,30 @@ func (f *Fleet) Remove(ctx context.Context, req deployer.RemoveRequest, _ deploy
 	return deployer.Result{Changed: true}, err
 }
 
-// Record appends to the ledger of every place that can be reached.
+// Record appends to the ledger of every place that can be reached. The error
+// names an instance of the target that could not.
 func (f *Fleet) Record(ctx context.Context, req deployer.RecordRequest) error {
 	call := Call{Method: "Record", Phase: req.Entry.Phase, Revision: req.Entry.To.ID, Token: req.Token}
 	return f.do(ctx, call, func(Fault) error {
+		var cut error
 		for _, place := range places(&req.Target, req.Previous) {
 			h := f.host(place)
-			if h.unreachable == "" {
-				if err := f.fenced(place, req.Token); err != nil {
-					return err
+			if h.unreachable != "" {
+				if id := idAt(place, &req.Target); id != "" {
+					cut = &deployer.Error{Code: deployer.CodeUnreachable, Instance: id, Message: h.unreachable}
 				}
+				continue
 			}
-			if h.unreachable != "" || slices.ContainsFunc(h.ledger, func(e deployer.Entry) bool { return e.Generation >= req.Entry.Generation }) {
+			if err := f.fenced(place, req.Token); err != nil {
+				return err
+			}
+			if slices.ContainsFunc(h.ledger, func(e deployer.Entry) bool { return e.Generation >= req.Entry.Generation }) {
 				continue
 			}
 			h.owner = req.Entry.Owner
 			h.ledger = append(h.ledger, req.Entry)
 		}
-		return nil
+		return cut
 	})
 }
 
