@@ -5,6 +5,7 @@ package hostdeploy
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
@@ -30,7 +33,9 @@ type agent struct {
 	session Session
 	reader  *bufio.Reader
 	nonce   string
-	greeted bool // the answer to the nonce was read
+	greeted bool   // the answer to the nonce was read
+	process string // its pid and start, once greeted
+	heard   func() // called when the host says something
 	lost    bool
 }
 
@@ -41,12 +46,37 @@ func startAgent(ctx context.Context, conn Conn) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{session: session, reader: bufio.NewReaderSize(session, 32<<10), nonce: rand.Text()}
-	if _, err := io.WriteString(session, "nonce="+a.nonce+"\n"); err != nil {
+	a := &agent{session: session, nonce: rand.Text(), heard: func() {}}
+	a.reader = bufio.NewReaderSize(listening{a}, 32<<10)
+	named := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(session, "nonce="+a.nonce+"; started $$; say agent $$ $born\n")
+		named <- err
+	}()
+	late := time.NewTimer(askSilence)
+	defer late.Stop()
+	select {
+	case err = <-named:
+	case <-late.C:
+		err = errSilent
+	case <-ctx.Done():
+		_ = session.Close()
+		return nil, stopped(ctx)
+	}
+	if err != nil {
 		_ = session.Close()
 		return nil, lostConnection(err)
 	}
 	return a, nil
+}
+
+// listening reads what an agent says.
+type listening struct{ *agent }
+
+func (l listening) Read(p []byte) (int, error) {
+	n, err := l.session.Read(p)
+	l.heard()
+	return n, err
 }
 
 // answer is what the agent said to one call.
@@ -89,45 +119,91 @@ type call struct {
 	body io.Reader // follows the line; nil: nothing
 	// said sees each line of output as it comes, and each field; nil: nobody.
 	said func(name, value string)
+	// silence is for how long nothing may move in either direction. 0:
+	// longestSilence.
+	silence time.Duration
 }
 
-// do makes a call. When ctx ends before the answer is complete, the session is
-// closed: the agent finishes what it is at and then ends.
+// longestSilence is more than any script waits by itself.
+const longestSilence = 10 * time.Minute
+
+var errSilent = errors.New("the host says nothing")
+
+// do makes a call. When ctx ends before the answer is complete, or nothing moves
+// for too long, the session is closed and not waited for: the agent finishes
+// what it is at and then ends.
 func (a *agent) do(ctx context.Context, c call) (answer, error) {
-	stop := context.AfterFunc(ctx, func() { _ = a.session.Close() })
-	defer stop()
+	silence := cmp.Or(c.silence, longestSilence)
+	bounded, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	quiet := time.AfterFunc(silence, func() { cancel(errSilent) })
+	defer quiet.Stop()
+	a.heard = func() { quiet.Reset(silence) }
+	stop := context.AfterFunc(bounded, func() { _ = a.session.Close() })
+	defer func() {
+		if !stop() {
+			a.lost = true
+		}
+	}()
+	body := &sending{reader: c.body, moved: a.heard}
+	defer body.end()
 	sent := make(chan error, 1)
-	send := func() error {
-		if _, err := io.WriteString(a.session, c.line+"\n"); err != nil || c.body == nil {
-			return err
+	go func() {
+		_, err := io.WriteString(a.session, c.line+"\n")
+		if err == nil && c.body != nil {
+			_, err = io.CopyBuffer(onlyWriter{a.session}, body, make([]byte, sendBuffer))
 		}
-		_, err := io.CopyBuffer(onlyWriter{a.session}, onlyReader{c.body}, make([]byte, sendBuffer))
-		return err
-	}
-	if c.body == nil {
-		sent <- send()
-	} else {
-		go func() { sent <- send() }()
-	}
+		sent <- err
+	}()
 	ans, err := a.answer(c.said)
-	if err != nil {
+	if err == nil && ans.has("leaving") { // it did not read all of the body
 		a.lost = true
-		if ctx.Err() != nil {
-			return ans, stopped(ctx)
-		}
-		return ans, err
-	}
-	if ans.has("leaving") { // it did not read all of the body
-		a.lost = true
-		_ = a.session.Close()
-		<-sent
 		return ans, nil
 	}
-	if err := <-sent; err != nil {
-		a.lost = true
-		return ans, lostConnection(err)
+	if err == nil {
+		select {
+		case err = <-sent:
+			if err != nil {
+				err = lostConnection(err)
+			}
+		case <-bounded.Done():
+			err = lostConnection(context.Cause(bounded))
+		}
 	}
-	return ans, nil
+	if err == nil {
+		return ans, nil
+	}
+	a.lost = true
+	if ctx.Err() != nil {
+		return ans, stopped(ctx)
+	}
+	if errors.Is(context.Cause(bounded), errSilent) {
+		return ans, &lostError{deployer.Errorf(deployer.CodeUnreachable, "the host said nothing for %s", silence)}
+	}
+	return ans, err
+}
+
+// sending is a body on its way. Nothing reads it once its call has ended.
+type sending struct {
+	mu     sync.Mutex
+	reader io.Reader
+	moved  func()
+}
+
+func (s *sending) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reader == nil {
+		return 0, errLost
+	}
+	s.moved()
+	return s.reader.Read(p)
+}
+
+func (s *sending) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reader = nil
 }
 
 type (
@@ -149,6 +225,7 @@ func (a *agent) answer(said func(name, value string)) (answer, error) {
 			return greeting, err
 		}
 		a.greeted = true
+		a.process, _ = greeting.get("agent")
 	}
 	return readAnswer(a.reader, a.nonce, said)
 }

@@ -223,7 +223,7 @@ func (s *site) tell(ctx context.Context, c call, function string, args ...string
 	if err != nil {
 		return answer{}, s.fault("", err)
 	}
-	c.line = line
+	c.line, c.silence = line, cmp.Or(c.silence, s.installTimeout+s.stopTimeout+longestSilence)
 	return s.judged(s.machine.tell(ctx, c))
 }
 

@@ -4,6 +4,7 @@
 package hostdeploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -17,6 +18,9 @@ import (
 const (
 	maxAgents    = 6 // at once on one connection; sshd allows ten sessions by default
 	sessionTries = 6 // when the server grants not even one
+	// askSilence is more than any question needs.
+	askSilence = time.Minute
+	endTimeout = 10 * time.Second
 )
 
 // machine is one machine with its one connection, which is made when it is
@@ -50,13 +54,39 @@ func newMachine(transport Transport, address string) *machine {
 }
 
 // ask makes a call that changes nothing. When the connection is lost, it is
-// made once more on a new one.
+// made once more on a new one. An agent that does not answer in time is ended.
 func (m *machine) ask(ctx context.Context, c call) (answer, error) {
-	ans, err := m.tell(ctx, c)
+	c.silence = cmp.Or(c.silence, askSilence)
+	ans, err := m.tryAsk(ctx, c)
 	if errors.Is(err, errLost) && ctx.Err() == nil {
-		return m.tell(ctx, c)
+		return m.tryAsk(ctx, c)
 	}
 	return ans, err
+}
+
+func (m *machine) tryAsk(ctx context.Context, c call) (answer, error) {
+	a, err := m.take(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	ans, err := a.do(ctx, c)
+	m.give(a)
+	if err != nil && a.process != "" {
+		go m.end(a.process)
+	}
+	return ans, err
+}
+
+// end ends an agent, which may hang where no closed connection reaches it, with
+// all that it has started. One that has ended by itself is not mistaken for
+// another process.
+func (m *machine) end(process string) {
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
+	defer cancel()
+	pid, born, _ := strings.Cut(process, " ")
+	if line, err := callLine("end_group", pid, "KILL", born); err == nil {
+		_, _ = m.tell(ctx, call{line: line})
+	}
 }
 
 // tell makes a call. After an error that is errLost nothing is known of it.

@@ -62,7 +62,7 @@ func (s *site) inRelease(ctx context.Context, revision, command string, timeout 
 			line(value)
 		}
 	}
-	ans, err := s.tell(ctx, call{said: said}, "in_release", revision, seconds(timeout), job, command)
+	ans, err := s.tell(ctx, call{said: said, silence: timeout + longestSilence}, "in_release", revision, seconds(timeout), job, command)
 	result.Log = ans.output
 	if err != nil {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)

@@ -78,10 +78,17 @@ func (c *Conn) Close() error {
 // yet.
 func (c *Conn) Latency() time.Duration { return time.Duration(c.rtt.Load()) }
 
+const (
+	forwardTimeout = 30 * time.Second // to connect to an address as the host sees it
+	sessionTimeout = 30 * time.Second // to open a session on a connection that is there
+)
+
 // Dial connects to an address as the host sees it. An error of a server that
 // forbids forwarding has the code refused; of an address that does not answer,
 // failed.
 func (c *Conn) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
+	defer cancel()
 	conn, err := c.client.DialContext(ctx, network, address)
 	var open *ssh.OpenChannelError
 	if errors.As(err, &open) {
@@ -100,53 +107,74 @@ var ErrNoSession = errors.New("the server grants no further session on this conn
 // Session is a command that runs on the host.
 type Session struct {
 	channel ssh.Channel
+	output  *io.PipeReader
+	closed  chan struct{}
 	done    chan struct{}
 	status  int
 	once    sync.Once
 }
 
+type opened struct {
+	session *Session
+	err     error
+}
+
 // Start runs a command by the login shell. It does not wait for the server to
 // confirm: what is written to the session's input follows at once.
 func (c *Conn) Start(ctx context.Context, command string) (*Session, error) {
-	type opened struct {
-		channel  ssh.Channel
-		requests <-chan *ssh.Request
-		err      error
-	}
+	late := time.NewTimer(sessionTimeout)
+	defer late.Stop()
 	answer := make(chan opened, 1)
-	begun := time.Now()
 	go func() {
-		channel, requests, err := c.client.OpenChannel("session", nil)
-		answer <- opened{channel, requests, err}
+		session, err := c.open(command)
+		answer <- opened{session, err}
 	}()
-	var got opened
+	abandon := func() {
+		if got := <-answer; got.err == nil {
+			_ = got.session.Close()
+		}
+	}
 	select {
-	case got = <-answer:
+	case got := <-answer:
+		return got.session, got.err
 	case <-ctx.Done():
-		go func() {
-			if late := <-answer; late.err == nil {
-				go ssh.DiscardRequests(late.requests)
-				_ = late.channel.Close()
-			}
-		}()
+		go abandon()
 		return nil, interrupted(ctx)
+	case <-late.C:
+		go abandon()
+		return nil, &deployer.Error{Code: deployer.CodeUnreachable, Message: fmt.Sprintf("the server opened no session within %s", sessionTimeout)}
 	}
-	var open *ssh.OpenChannelError
-	if errors.As(got.err, &open) {
-		return nil, fmt.Errorf("%w: %s", ErrNoSession, open.Message)
+}
+
+func (c *Conn) open(command string) (*Session, error) {
+	begun := time.Now()
+	channel, requests, err := c.client.OpenChannel("session", nil)
+	var refusal *ssh.OpenChannelError
+	if errors.As(err, &refusal) {
+		return nil, fmt.Errorf("%w: %s", ErrNoSession, refusal.Message)
 	}
-	if got.err != nil {
-		return nil, &deployer.Error{Code: deployer.CodeUnreachable, Message: "the connection was lost: " + plainText(got.err)}
-	}
-	c.rtt.CompareAndSwap(0, int64(time.Since(begun)))
-	s := &Session{channel: got.channel, done: make(chan struct{}), status: -1}
-	go s.follow(got.requests)
-	if _, err := got.channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{command})); err != nil {
-		_ = got.channel.Close()
+	if err != nil {
 		return nil, &deployer.Error{Code: deployer.CodeUnreachable, Message: "the connection was lost: " + plainText(err)}
 	}
-	go func() { _, _ = io.Copy(io.Discard, got.channel.Stderr()) }()
+	c.rtt.CompareAndSwap(0, int64(time.Since(begun)))
+	output, in := io.Pipe()
+	s := &Session{channel: channel, output: output, closed: make(chan struct{}), done: make(chan struct{}), status: -1}
+	go s.follow(requests)
+	if _, err := channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{command})); err != nil {
+		_ = channel.Close()
+		return nil, &deployer.Error{Code: deployer.CodeUnreachable, Message: "the connection was lost: " + plainText(err)}
+	}
+	go func() { _, _ = io.Copy(io.Discard, channel.Stderr()) }()
+	go pump(in, channel)
 	return s, nil
+}
+
+// pump hands output on to a pipe, which unlike a channel can be closed on this
+// side alone: a server closes a channel only when the command has ended.
+func pump(to *io.PipeWriter, from ssh.Channel) {
+	_, err := io.Copy(to, from)
+	_ = to.CloseWithError(err)
+	_, _ = io.Copy(io.Discard, from)
 }
 
 // follow reads the messages of a session, of which only the exit status matters.
@@ -166,21 +194,29 @@ func (s *Session) follow(requests <-chan *ssh.Request) {
 }
 
 // Read reads the command's output.
-func (s *Session) Read(p []byte) (int, error) { return s.channel.Read(p) }
+func (s *Session) Read(p []byte) (int, error) { return s.output.Read(p) }
 
 // Write writes to the command's input.
 func (s *Session) Write(p []byte) (int, error) { return s.channel.Write(p) }
 
-// Close ends the session on this side. What runs on the host sees the end of
-// its input.
+// Close ends the session on this side, at once: reading ends. What runs on the
+// host sees the end of its input.
 func (s *Session) Close() error {
-	s.once.Do(func() { _ = s.channel.Close() })
+	s.once.Do(func() {
+		close(s.closed)
+		_ = s.output.Close()
+		go func() { _ = s.channel.Close() }()
+	})
 	return nil
 }
 
-// Status waits for the end of the command and gives its exit status; -1 when
-// it has none.
+// Status waits for the end of the command, or of the session, and gives the
+// command's exit status; -1 when it has none.
 func (s *Session) Status() int {
-	<-s.done
-	return s.status
+	select {
+	case <-s.done:
+		return s.status
+	case <-s.closed:
+		return -1
+	}
 }
