@@ -81,7 +81,7 @@ func TestARunnerThatMayOnlyPull(t *testing.T) {
 	before := s.pids()
 	s.commit("v2")
 	out := s.tf.ApplyFails()
-	out.MustSay(t, "delivery_release.shop", registry.Host, "403", "denied")
+	out.MustSay(t, "delivery_release.shop", "pipeline: ", "cannot write to the store", registry.Host, "403", "denied")
 	s.answers("v1")
 	if s.pids() != before {
 		t.Error("the refused release restarted a service")

@@ -63,6 +63,12 @@ func files(t testing.TB, dir string) string {
 func TestTroubleWithSourcesAndStages(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 1)
+	// The reports are files of the repository, so that no command shows them.
+	s.repo.Write("broken.xml", "<testsuite><testcase")
+	s.repo.Write("cart.xml", `<testsuite name="cart" tests="2" failures="1"><testcase classname="tests.test_cart" name="test_empty"/>`+
+		`<testcase classname="tests.test_cart" name="test_total"><failure message="3 is not 4"/></testcase></testsuite>`)
+	s.repo.Write("test_shop.py", "def test_name():\n    assert True\n\ndef test_price():\n    assert 3 == 2 + 2\n")
+	s.commit("v1")
 	s.write()
 	s.tf.Apply()
 	good, before := s.config, s.everything()
@@ -74,8 +80,6 @@ func TestTroubleWithSourcesAndStages(t *testing.T) {
 		return string(list) + "\n" + attributes
 	}
 	junit := "reports {\n junit = [\"report.xml\"]\n }"
-	failing := `<testsuite name="cart" tests="2" failures="1"><testcase classname="tests.test_cart" name="test_empty"/>` +
-		`<testcase classname="tests.test_cart" name="test_total"><failure message="3 is not 4">cart.py:12: 3 != 4</failure></testcase></testsuite>`
 	for _, c := range []struct {
 		name   string
 		change func(*config)
@@ -86,25 +90,24 @@ func TestTroubleWithSourcesAndStages(t *testing.T) {
 		{"no such commit", func(c *config) { c.Release = `ref = "` + strings.Repeat("0123456789", 4) + `"` },
 			[]string{"delivery_release.shop", "ref: ", "0123456789"}},
 		{"a repository that is not there", func(c *config) { c.URL = s.repo.Dir + "-gone" },
-			[]string{"delivery_release.shop", "pipeline", s.repo.Dir + "-gone"}},
+			[]string{"delivery_release.shop", "pipeline: ", s.repo.Dir + "-gone"}},
 		{"a server that cannot be reached", func(c *config) { c.URL = "http://127.0.0.1:1/shop.git" },
-			[]string{"delivery_release.shop", "pipeline", "127.0.0.1", "connect"}},
+			[]string{"delivery_release.shop", "pipeline: ", "http://127.0.0.1:1/shop.git", "cannot be reached", "Check the URL"}},
 		{"stages in a circle", func(c *config) {
 			c.Stage = stage("needs = [\"lint\"]\n }\n stage {\n name = \"lint\"\n needs = [\"test\"]\n commands = [\"true\"]", "true")
-		}, []string{"delivery_pipeline.shop", "needs", "circle", "test", "lint"}},
+		}, []string{"delivery_pipeline.shop", "].needs: ", "in a circle: lint → test → lint"}},
 		{"a need that no stage has", func(c *config) { c.Stage = stage(`needs = ["tset"]`, "true") },
-			[]string{"delivery_pipeline.shop", "needs", "tset"}},
+			[]string{"delivery_pipeline.shop", "stage[0].needs: ", `there is no stage "tset"`}},
 		{"a command that does not exist", func(c *config) { c.Stage = stage("", "no-such-linter --all") },
-			[]string{"delivery_release.shop", "stage", "test", "no-such-linter", "127"}},
-		{"a report that is no JUnit", func(c *config) { c.Stage = stage(junit, "echo '<testsuite><testcase' > report.xml") },
-			[]string{"delivery_release.shop", "test", "report.xml", "JUnit"}},
+			[]string{"delivery_release.shop", "pipeline: ", `stage "test"`, `Install "no-such-linter"`, "No release was made"}},
+		{"a report that is no JUnit", func(c *config) { c.Stage = stage(junit, "cp broken.xml report.xml") },
+			[]string{"delivery_release.shop", "pipeline: ", `stage "test"`, "JUnit report report.xml cannot be read", "line 1", "No release was made"}},
 		{"a report that is missing", func(c *config) { c.Stage = stage(junit, "true") },
-			[]string{"delivery_release.shop", "test", "report.xml"}},
-		{"failing tests of a stage that ends well", func(c *config) { c.Stage = stage(junit, "echo '"+failing+"' > report.xml") },
-			[]string{"delivery_release.shop", "test", "tests.test_cart", "test_total", "3 is not 4"}},
-		{"failing tests of pytest", func(c *config) {
-			c.Stage = stage(junit, "printf 'def test_price():\\n    assert 3 == 4\\n' > test_shop.py", "python3 -m pytest -q --junitxml=report.xml")
-		}, []string{"delivery_release.shop", "test_shop", "test_price", "assert 3 == 4"}},
+			[]string{"delivery_release.shop", "pipeline: ", `stage "test"`, `no JUnit report that matches "report.xml"`, "No release was made"}},
+		{"failing tests of a stage that ends well", func(c *config) { c.Stage = stage(junit, "cp cart.xml report.xml") },
+			[]string{"delivery_release.shop", "pipeline: ", `stage "test"`, "Failing tests: tests.test_cart.test_total", "No release was made"}},
+		{"failing tests of pytest", func(c *config) { c.Stage = stage(junit, "/usr/bin/python3 -m pytest -q --junitxml=report.xml") },
+			[]string{"delivery_release.shop", "pipeline: ", `stage "test"`, "Failing tests: test_shop.test_price", "assert 3 == (2 + 2)", "No release was made"}},
 	} {
 		s.config = good
 		c.change(&s.config)
@@ -142,21 +145,21 @@ func TestTroubleWithStores(t *testing.T) {
 				t.Fatal(err)
 			}
 			return path, ""
-		}, []string{"not a directory"}},
+		}, []string{"not a directory", "name another directory in the provider's store"}},
 		"a directory that cannot be written": {func(*testing.T) (string, string) { return "/proc/delivery/store", "" },
-			[]string{"/proc/delivery"}},
+			[]string{"cannot write", "the rights of whoever runs Terraform"}},
 		"a registry that takes nothing": {func(t *testing.T) (string, string) {
 			return testrig.NewRegistry(t, testrig.ReadOnly()).Host + "/apps", ""
-		}, []string{"405"}},
+		}, []string{"cannot write", "405", "it is read-only"}},
 		"a registry that wants a login": {func(t *testing.T) (string, string) {
 			return testrig.NewRegistry(t, testrig.RegistryLogin("ci", "right-Pa55word")).Host + "/apps", ""
-		}, []string{"401", "registry"}},
+		}, []string{"401", "registry block", "right to pull"}},
 		"a registry that refuses the login": {func(t *testing.T) (string, string) {
 			host := testrig.NewRegistry(t, testrig.RegistryLogin("ci", "right-Pa55word")).Host
 			return host + "/apps", fmt.Sprintf("registry {\n host = %q\n username = \"ci\"\n password = \"wrong-Pa55word\"\n }", host)
-		}, []string{"401", "registry"}},
+		}, []string{"401", "registry block", "right to pull"}},
 		"a registry that is not there": {func(*testing.T) (string, string) { return "127.0.0.1:1/apps", "" },
-			[]string{"connection refused"}},
+			[]string{"connection refused", "is up and can be reached"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,7 +170,7 @@ func TestTroubleWithStores(t *testing.T) {
 			before := s.fleet.Hosts[0].Exec(t, "find /srv")
 			out := s.tf.ApplyFails()
 			host, _, _ := strings.Cut(store, "/apps")
-			out.MustSay(t, append(c.says, "delivery_release.shop", host)...)
+			out.MustSay(t, append(c.says, "delivery_release.shop", "pipeline: The store cannot be used", host)...)
 			out.MustNotSay(t, "Pa55word", "panic")
 			if s.tf.Has("delivery_release.shop") || s.tf.Has("delivery_deployment.api") {
 				t.Error("the state has what was not made")
