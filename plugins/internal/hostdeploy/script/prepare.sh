@@ -9,6 +9,7 @@ prepare() {
     say "present"
     return 0
   fi
+  lock=$2
   usable && owned "$3" "$4" && fence "$2" && take "$6" "$7" || {
     leave=1
     return 1
@@ -27,7 +28,8 @@ present() {
 # receive ROOT N INCOMING SIZE PART takes one of several tars.
 receive() {
   at "$1"
-  fence "$2" && take "$3" "$4" "$5" || {
+  lock=$2
+  fence "$lock" && take "$3" "$4" "$5" || {
     leave=1
     return 1
   }
@@ -41,6 +43,7 @@ take() {
   if head -c "$2" <&3 | tar -xomf - -C "$in" && [ -e "$in/.delivery/part-$part" ]; then
     return 0
   fi
+  fence "$lock" || { rm -rf "$in"; return 1; }
   say "df $(df -Pk "$d" | tail -n 1)"
   rm -rf "$in"
   fail unpack
@@ -50,7 +53,7 @@ take() {
 finish() {
   at "$1"
   fence "$2" || return
-  rev=$3 incoming=$4 parts=$5 timeout=$6
+  lock=$2 rev=$3 incoming=$4 parts=$5 timeout=$6
   shift 6
   finish_parts "$parts" "$@"
 }
@@ -60,6 +63,7 @@ discard() {
   case $2 in .incoming-*) rm -rf "$d/releases/$2" ;; esac
 }
 
+# finish_parts PARTS SHARED... -- INSTALL... makes the upload a release.
 finish_parts() {
   in=$d/releases/$incoming
   r=$d/releases/$rev
@@ -69,6 +73,47 @@ finish_parts() {
     [ -e "$in/.delivery/part-$parts" ] || { fail failed "part $parts of the upload is missing"; return; }
     parts=$((parts - 1))
   done
+  busy || return
+  there=
+  arrive "$@"
+  code=$?
+  idle
+  [ "$code" -eq 0 ] && [ -z "$there" ] || return "$code"
+  while [ "$1" != -- ]; do
+    shift
+  done
+  shift
+  i=0
+  for command in "$@"; do
+    i=$((i + 1))
+    fence "$lock" || return
+    say "phase install $i $command"
+    bounded "$timeout" "$r" "$command" install || {
+      code=$?
+      withdraw
+      fail install "$i $code $late"
+      return
+    }
+  done
+  fence "$lock" || return
+  true >"$r/.delivery/complete" || {
+    withdraw
+    fail failed "cannot write in $r"
+    return
+  }
+  say "changed"
+}
+
+# arrive SHARED... -- moves the upload to its place, unless the lock or the place
+# was taken while it was on its way.
+arrive() {
+  fence "$lock" || { rm -rf "$in"; return 1; }
+  if whole "$r"; then
+    there=1
+    rm -rf "$in"
+    say "present"
+    return 0
+  fi
   if [ -e "$r" ]; then
     mv "$r" "$d/releases/.incoming-old-$$" || { fail failed "cannot replace the incomplete $r"; return; }
     rm -rf "$d/releases/.incoming-old-$$"
@@ -78,20 +123,11 @@ finish_parts() {
     share "$1" || { rm -rf "$r"; fail failed "cannot share $1"; return; }
     shift
   done
-  shift
-  i=0
-  for command in "$@"; do
-    i=$((i + 1))
-    say "phase install $i $command"
-    bounded "$timeout" "$r" "$command" install || {
-      code=$?
-      rm -rf "$r"
-      fail install "$i $code $late"
-      return
-    }
-  done
-  true >"$r/.delivery/complete"
-  say "changed"
+}
+
+# withdraw deletes the release that is being made, if it is still ours to make.
+withdraw() {
+  ! newest_is "$lock" || rm -rf "$r"
 }
 
 # share NAME makes NAME in the release a link to what all revisions share. What
