@@ -103,7 +103,7 @@ func TestAHangingActivationEndsAfterAGrace(t *testing.T) {
 		r.fleet.Script = on("Activate", "app-1", "1.1.0", rollouttest.Fault{Hang: true})
 		out, err := r.roll(ctx, r.plan("1.1.0"))
 		wants(r.T, err, rollout.ReasonTimeout)
-		if took := out.Finished.Sub(out.Started); took > 3*time.Minute {
+		if took := out.Finished.Sub(out.Started); took > 4*time.Minute {
 			r.Errorf("took %s", took)
 		}
 		r.runs(r.everywhere("1.0.0"))

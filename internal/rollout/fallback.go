@@ -116,7 +116,7 @@ func (r *run) revert(ctx context.Context) {
 		for n, m := range back {
 			index[m] = n
 		}
-		own, cancel := r.own(ctx, switchBudget+r.plan.Health.HealthyDeadline)
+		own, cancel := r.own(ctx, budget(len(back))+r.plan.Health.HealthyDeadline)
 		each(back, func(m *member) *Failure {
 			done[index[m]] = r.putBack(own, m, now[m.ID])
 			return nil
@@ -227,7 +227,7 @@ func (r *run) observed() map[string]deployer.Instance {
 
 // takeOff removes a failed first deployment everywhere, and makes sure.
 func (r *run) takeOff(ctx context.Context) {
-	own, cancel := r.own(ctx, switchBudget)
+	own, cancel := r.own(ctx, budget(len(r.members)))
 	defer cancel()
 	r.note(StepRemove, "taking the failed first deployment off again")
 	failures := each(r.members, func(m *member) *Failure {

@@ -21,16 +21,20 @@ const (
 	lockRetry       = time.Second
 	parallelChanges = 32  // calls that change something, at once
 	parallelChecks  = 128 // health checks at once
-	safePointGrace  = time.Minute
-	acquireGrace    = 10 * time.Second
-	inspectTries    = 3
+	// safePointGrace is how long a switch or a removal may go on after the end of
+	// its context. A host deployer waits up to two minutes for another switch of
+	// the same host to end.
+	safePointGrace = 150 * time.Second
+	acquireGrace   = 10 * time.Second
+	inspectTries   = 3
 	// settleBudget bounds the calls that end a run, which must happen even
 	// after a cancellation: inspect, record, prune, unlock.
 	settleBudget = 2 * time.Minute
 	// recallEntries is how far back the ledger is read for what an instance ran
 	// before runs that did not get through.
 	recallEntries = 100
-	// switchBudget bounds putting one batch back, besides its health check.
+	// switchBudget bounds switching or removing as many instances as may be
+	// changed at once: a wait for another switch, the slowest stop, the start.
 	switchBudget = 5 * time.Minute
 )
 
@@ -138,6 +142,12 @@ func (r *run) warn(message string) {
 // its own, for what must be done in any case.
 func (r *run) own(ctx context.Context, budget time.Duration) (context.Context, context.CancelFunc) {
 	return withTimeout(context.WithoutCancel(ctx), r.clock, budget)
+}
+
+// budget bounds switching or removing n instances.
+func budget(n int) time.Duration {
+	rounds := max(1, (n+parallelChanges-1)/parallelChanges)
+	return time.Duration(rounds) * switchBudget
 }
 
 // learn keeps the names of revisions for messages, and what the platform wants

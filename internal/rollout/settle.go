@@ -19,7 +19,7 @@ const recordTries = 3
 // succeed ends a run in which every desired instance serves the revision and
 // was seen healthy. It is no longer cancelled: what is left is short.
 func (r *run) succeed(ctx context.Context) *Error {
-	own, cancel := r.own(ctx, switchBudget)
+	own, cancel := r.own(ctx, settleBudget+budget(len(r.leaving)))
 	defer cancel()
 	r.out.Result = deployer.OutcomeSucceeded
 	r.arrived()
