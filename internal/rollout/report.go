@@ -4,6 +4,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -146,8 +147,11 @@ func (r *run) writeRuns(b *strings.Builder) {
 		b.WriteString("What runs now could not be observed.\n")
 		return
 	}
-	by := map[string][]string{}
+	by, times := map[string][]string{}, map[string]int{}
 	var order []string
+	for n := range r.out.State.Instances {
+		times[r.out.State.Instances[n].ID]++
+	}
 	for n := range r.out.State.Instances {
 		i := &r.out.State.Instances[n]
 		what := "runs nothing"
@@ -162,7 +166,11 @@ func (r *run) writeRuns(b *strings.Builder) {
 		if by[what] == nil {
 			order = append(order, what)
 		}
-		by[what] = append(by[what], i.ID)
+		where := i.ID
+		if times[i.ID] > 1 { // it moved
+			where += " at " + clean(cmp.Or(i.Place, i.Address, "an unknown place"))
+		}
+		by[what] = append(by[what], where)
 	}
 	if len(order) > 0 {
 		b.WriteString("Now:\n")
