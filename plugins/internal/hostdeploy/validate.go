@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"path"
 	"slices"
 	"strconv"
@@ -50,6 +51,10 @@ func (d *Deployer) Validate(_ context.Context, req deployer.ValidateRequest) (de
 	return v, nil
 }
 
+// mostStopTimeout keeps a switch within the two minutes for which the next one on
+// the same machine waits: stopping, killing and starting.
+const mostStopTimeout = 90 * time.Second
+
 func (k Kind) settingsOf(hosts map[string]string, target Target, unknown [][]string) *settings {
 	s := &settings{Target: target, local: k.local}
 	if clean := path.Clean(target.Path); target.Path != "" {
@@ -65,10 +70,20 @@ func (k Kind) settingsOf(hosts map[string]string, target Target, unknown [][]str
 	return s
 }
 
-// place is where a deployment lives on a host.
+// place is where a deployment lives on a host, the same however the host's
+// address is written.
 func (s *settings) place(h host) string {
-	return strings.ToLower(h.address) + ":" + s.Path
+	address := strings.ToLower(h.address)
+	if name, port, err := sshconn.SplitAddress(address, sshPort); err == nil && !s.local {
+		if ip := net.ParseIP(name); ip != nil {
+			name = ip.String()
+		}
+		address = strings.TrimSuffix(net.JoinHostPort(strings.TrimSuffix(name, "."), strconv.Itoa(port)), ":"+strconv.Itoa(sshPort))
+	}
+	return address + ":" + s.Path
 }
+
+const sshPort = 22
 
 func duration(text string, otherwise time.Duration) time.Duration {
 	if d, err := time.ParseDuration(text); err == nil {
@@ -118,6 +133,10 @@ func (s *settings) judge(unknown [][]string) []deployer.Diagnostic {
 		}
 	}
 	judgeService(s.Service, unknown, wrong)
+	if s.stopTimeout > mostStopTimeout {
+		wrong(fmt.Sprintf("the service has %s to stop, which is more than %s", s.stopTimeout, mostStopTimeout),
+			"Whatever waits for a switch gives up before that. Let the service stop faster.", "service", "stop_timeout")
+	}
 	return found
 }
 
@@ -140,12 +159,12 @@ func judgeHosts(s *settings, wrong wrongFunc) {
 		if h.unknown {
 			continue
 		}
-		name, port, err := sshconn.SplitAddress(h.address, 22)
+		_, _, err := sshconn.SplitAddress(h.address, sshPort)
 		if err != nil {
 			wrong(err.Error(), "Write it like 10.0.0.11, app-1.example.com or app-1.example.com:2222.", "hosts", h.id)
 			continue
 		}
-		key := sshconn.Entry(name, port)
+		key := s.place(h)
 		if other, twice := seen[key]; twice {
 			wrong(fmt.Sprintf("%s and %s are the same host", other, h.id), "A host can carry a deployment once.", "hosts", h.id)
 		}

@@ -39,6 +39,8 @@ func TestValidateNamesInstances(t *testing.T) {
 		{SSH, `{"hosts":{"a":"h"},"path":UNKNOWN}`, "a 0 h unknown"},
 		{SSH, `{"hosts":UNKNOWN,"path":"/srv/api"}`, "unknown"},
 		{SSH, `UNKNOWN`, "unknown"},
+		{SSH, `{"hosts":{"a":"H:22","b":"h:2222","c":"10.0.0.1:22","d":"::1","e":"::0:2"},"path":"/p"}`,
+			"a 0 H:22 h:/p|b 1 h:2222 h:2222:/p|c 2 10.0.0.1:22 10.0.0.1:/p|d 3 ::1 [::1]:/p|e 4 ::0:2 [::2]:/p"},
 		{Local, `{"path":"app"}`, "local 0 local local:app"},
 		{Local, `{"path":UNKNOWN}`, "local 0 local unknown"},
 	} {
@@ -80,6 +82,8 @@ func TestValidateFindsMistakes(t *testing.T) {
 		{Local, `{"path":"a","service":{}}`, "service"},
 		{Local, `{"path":"a","service":{"command":"x","commands":{"start":"a","stop":"b","status":"c"}}}`, "service"},
 		{Local, `{"path":"a","service":{"command":"x","stop_signal":"BOGUS"}}`, "service.stop_signal"},
+		{SSH, `{"hosts":{"a":"::1","b":"0::1"},"path":"/srv/a"}`, "hosts.b"},
+		{Local, `{"path":"a","service":{"command":"x","stop_timeout":"91s"}}`, "service.stop_timeout"},
 		{Local, `{"path":"a","hosts":{}}`, "hosts"},
 	} {
 		v := validate(t, c.kind, c.config)
