@@ -1,15 +1,18 @@
 # Shared by the agent and by what stays on the host: who a process is.
 
-# started PID sets $born to the moment at which a process started, so that a
-# pid that was given to another process is not taken for it. False: no process.
+# started PID sets $born to the moment at which a process started, and the boot
+# since which that is counted, so that a pid that was given to another process,
+# also after the machine was started again, is not taken for it. False: no process.
 started() {
-  born=
+  born= boot=
   stat=
   if [ -r "/proc/$1/stat" ]; then
     IFS= read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
     stat=${stat##*) }
     set -- $stat
     born=${20}
+    [ ! -r /proc/sys/kernel/random/boot_id ] || IFS= read -r boot </proc/sys/kernel/random/boot_id
+    born=$born${boot:+-$boot}
     [ "$1" != Z ] && [ "$1" != X ]
     return
   fi
@@ -42,7 +45,9 @@ end_group() {
 
 # put FILE TEXT replaces a file as a whole.
 put() {
-  printf '%s\n' "$2" >"$1.$$" && mv -f "$1.$$" "$1"
+  printf '%s\n' "$2" >"$1.$$" && mv -f "$1.$$" "$1" && return 0
+  rm -f "$1.$$"
+  return 1
 }
 
 # A program kill, unlike those built into shells, may take the pid of a group for

@@ -13,12 +13,12 @@ record() {
   fi
   printf '\n%s\n' "$8" >>"$m/ledger.jsonl" || { fail failed "cannot write $m/ledger.jsonl"; return; }
   if [ -n "$7" ]; then
-    put "$m/last_good" "$7$nl$8" || return
+    put "$m/last_good" "$7$nl$8" || { fail failed "cannot write $m/last_good"; return; }
   fi
   if [ "$6" = end ] && [ "$(wc -c <"$m/ledger.jsonl")" -gt 2097152 ]; then
     tail -n 1000 "$m/ledger.jsonl" | tail -c 1048576 >"$m/ledger.$$" && mv -f "$m/ledger.$$" "$m/ledger.jsonl"
   fi
-  put "$m/owner" "$3$nl$5"
+  put "$m/owner" "$3$nl$5" || fail failed "cannot write $m/owner"
 }
 
 # prune ROOT N OWNER ADOPT KEEP EVERYTHING

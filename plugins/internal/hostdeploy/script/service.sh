@@ -46,21 +46,37 @@ switch() {
     [ -n "$detached" ] || { fail unsupported "this host has neither setsid nor perl, one of which the service needs"; return; }
   fi
   if [ "$svc_kind" = commands ] && [ "$kind" = commands ] && [ -n "$svc_restart" ]; then
-    point "$rev" && remember "$rev commands" && by_command restart "$svc_restart"
+    plan "$rev" && turn && remember && by_command restart "$svc_restart"
     return
   fi
+  plan "$rev" || return
   stop_service
-  point "$rev" || return
+  turn || return
   service_of "$rev"
+  remember || return
   case $svc_kind in
-  none) rm -f "$m/run/service" ;;
   supervised) start_supervised ;;
-  commands) remember "$rev commands" && by_command start "$svc_start" ;;
+  commands) by_command start "$svc_start" ;;
   esac
 }
 
+# plan REVISION writes what a switch needs while the old revision still runs, as
+# a full disk is found out then and not in between.
+plan() {
+  ready "$1" || return
+  put "$m/run/next" "$1 $svc_kind" || {
+    rm -f "$m/current.$$"
+    fail failed "cannot write in $m/run"
+  }
+}
+
+# remember makes what was planned what should run.
 remember() {
-  put "$m/run/service" "$1"
+  if [ "$svc_kind" = none ]; then
+    rm -f "$m/run/service" "$m/run/next"
+    return
+  fi
+  mv -f "$m/run/next" "$m/run/service" || fail failed "cannot write in $m/run"
 }
 
 # running sets $runs to the revision that a supervised process runs in good
@@ -72,9 +88,17 @@ running() {
   runs=$f
 }
 
-# point REVISION renames a new link over current.
+# point REVISION renames a new link over current: ready makes it, turn renames it.
 point() {
-  ln -s "releases/$1" "$m/current.$$" || { fail failed "cannot write in $m"; return; }
+  ready "$1" && turn
+}
+
+ready() {
+  rm -f "$m/current.$$"
+  ln -s "releases/$1" "$m/current.$$" || fail failed "cannot write in $m"
+}
+
+turn() {
   mv -Tf "$m/current.$$" "$d/current" 2>/dev/null ||
     mv -hf "$m/current.$$" "$d/current" 2>/dev/null ||
     perl -e 'rename($ARGV[0],$ARGV[1])||exit 1' "$m/current.$$" "$d/current" 2>/dev/null || {
@@ -141,7 +165,6 @@ group_alive() {
 }
 
 start_supervised() {
-  remember "$rev supervised"
   rm -f "$m/run/supervisor" "$m/run/child" "$m/run/exit"
   $detached /bin/sh "$d/releases/$rev/.delivery/supervise" "$d" "$rev" </dev/null >>"$m/log/service.log" 2>&1 3<&-
   until_gone 10 not_yet || fail failed "the supervisor of the service did not start"

@@ -3,7 +3,7 @@
 # ended the supervisor either sees it or is seen by it.
 
 started $$
-put "$1/run/child" "$$ $born $4 $2"
+put "$1/run/child" "$$ $born $4 $2" || exit 1
 alive $3 || exit 0
 set -- "$5"
 . ./.delivery/environment

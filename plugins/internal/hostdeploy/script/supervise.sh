@@ -9,7 +9,7 @@ svc_start=
 . ./.delivery/service
 started $$
 me="$$ $born"
-put "$m/run/supervisor" "$me $rev"
+put "$m/run/supervisor" "$me $rev" || exit 1
 
 # rotate keeps the log within bounds. The service appends to it, so it is cut
 # where it is.
