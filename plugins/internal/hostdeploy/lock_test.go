@@ -176,3 +176,30 @@ func TestLeftoversOfUploadsGoWithTheNextLock(t *testing.T) {
 		t.Error(listing(t, r.path))
 	}
 }
+
+// TestWhoLivedBeforeARebootIsDead gives the pid and the start of a holder to
+// another boot of the machine.
+func TestWhoLivedBeforeARebootIsDead(t *testing.T) {
+	t.Parallel()
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil || len(boot) < 36 {
+		return // not Linux
+	}
+	r := newRig(t)
+	r.config["service"] = map[string]any{"command": "exec sleep 1000"}
+	r.deploy(revision(t, "rev-1", map[string]string{"a": "1"}))
+	r.acquire()
+	number, _, _ := strings.Cut(strings.SplitN(r.token, `":"`, 2)[1], "-")
+	child, supervisor := r.file(".delivery/run/child"), r.file(".delivery/run/supervisor")
+	for _, name := range []string{"locks/" + number, "run/child", "run/supervisor"} {
+		text := r.file(filepath.Join(metaDir, name))
+		r.write(filepath.Join(metaDir, name), strings.Replace(text, string(boot[:36]), "00000000-0000-0000-0000-000000000000", 1))
+	}
+	if s := r.instance().Serving(); s == nil || s.Health != deployer.HealthStopped {
+		t.Errorf("serving: %+v", s)
+	}
+	r.acquire()
+	r.write(".delivery/run/child", child)
+	r.write(".delivery/run/supervisor", supervisor)
+	r.remove()
+}

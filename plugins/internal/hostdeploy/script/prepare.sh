@@ -96,6 +96,7 @@ finish_parts() {
     }
   done
   fence "$lock" || return
+  sync -f "$r" 2>/dev/null || sync
   true >"$r/.delivery/complete" || {
     withdraw
     fail failed "cannot write in $r"
