@@ -4,60 +4,66 @@
 package sshconn
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 )
 
 // maxKeyFile bounds the size of a key or certificate file, in bytes.
 const maxKeyFile = 1 << 20
 
-// credentials are the keys of one identity, read once, when first needed.
+// credentials are the keys of one identity. What was read from the
+// configuration and from files is read once; an agent is asked each time, since
+// it may come, go and hang.
 type credentials struct {
 	id   identity
-	once sync.Once
-	keys []ssh.Signer
-	err  error
+	mu   sync.Mutex
+	read []ssh.Signer
 }
 
-func (c *credentials) signers() ([]ssh.Signer, error) {
-	c.once.Do(func() { c.keys, c.err = c.id.load() })
-	return c.keys, c.err
-}
-
-func (id identity) load() ([]ssh.Signer, error) {
-	var signers []ssh.Signer
-	if id.key != "" || id.keyFile != "" {
-		key, err := id.privateKey()
-		if err != nil {
-			return nil, err
-		}
-		if id.certificate != "" || id.certificateFile != "" {
-			if key, err = id.certify(key); err != nil {
-				return nil, err
-			}
-		}
-		signers = append(signers, key)
+// signers gives keys that sign as long as ctx lasts.
+func (c *credentials) signers(ctx context.Context) ([]ssh.Signer, error) {
+	signers, err := c.own()
+	if err != nil {
+		return nil, err
 	}
-	if id.agent {
-		keys, err := agentKeys()
+	if c.id.agent {
+		keys, err := agentKeys(ctx)
 		if err != nil {
 			return nil, err
 		}
-		signers = append(signers, keys...)
+		signers = append(slices.Clip(signers), keys...)
 	}
 	if len(signers) == 0 {
 		return nil, refused("there is no key to log in with", "Set private_key, private_key_file or agent in the ssh block of the provider.")
 	}
 	return signers, nil
+}
+
+// own gives the key that does not come from an agent, if there is one.
+func (c *credentials) own() ([]ssh.Signer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	id := c.id
+	if c.read != nil || id.key == "" && id.keyFile == "" {
+		return c.read, nil
+	}
+	key, err := id.privateKey()
+	if err == nil && (id.certificate != "" || id.certificateFile != "") {
+		key, err = id.certify(key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.read = []ssh.Signer{key}
+	return c.read, nil
 }
 
 func (id identity) privateKey() (ssh.Signer, error) {
@@ -106,26 +112,6 @@ func (id identity) certify(key ssh.Signer) (ssh.Signer, error) {
 		return nil, at(refused("the certificate belongs to another key than private_key", "Have the public key of private_key signed."), "certificate")
 	}
 	return signer, nil
-}
-
-// agentKeys are the keys of the agent, each of which asks it to sign.
-func agentKeys() ([]ssh.Signer, error) {
-	socket := os.Getenv("SSH_AUTH_SOCK")
-	if socket == "" {
-		return nil, at(refused("there is no SSH agent: SSH_AUTH_SOCK is not set", "Start an agent and add the key (ssh-add), or set private_key."), "agent")
-	}
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		return nil, at(refused("the SSH agent does not answer: "+err.Error(), "Check SSH_AUTH_SOCK, or set private_key."), "agent")
-	}
-	keys, err := agent.NewClient(conn).Signers()
-	if err != nil {
-		return nil, at(refused("the SSH agent gives no keys: "+plainText(err), "Check the agent with ssh-add -l."), "agent")
-	}
-	if len(keys) == 0 {
-		return nil, at(refused("the SSH agent has no keys", "Add one with ssh-add."), "agent")
-	}
-	return keys, nil
 }
 
 func readSmall(path string) ([]byte, error) { return readLimited(path, maxKeyFile) }

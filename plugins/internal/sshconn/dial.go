@@ -197,12 +197,12 @@ func (d *Dialer) connect(ctx context.Context, host string, port int, who *creden
 	if err != nil {
 		return nil, err
 	}
-	signers, err := who.signers()
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	signers, err := who.signers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.timeout)
-	defer cancel()
 	for try := 1; ; try++ {
 		conn, err := once(ctx, host, port, who.id.user, signers, known, dial)
 		if err == nil {
@@ -265,7 +265,10 @@ func once(ctx context.Context, host string, port int, user string, signers []ssh
 	transport, channels, requests, err := ssh.NewClientConn(raw, address, config)
 	if err != nil {
 		_ = raw.Close()
+		var own *deployer.Error
 		switch {
+		case errors.As(err, &own) && keyErr == nil:
+			return nil, own
 		case keyErr != nil:
 			return nil, keyErr
 		case ctx.Err() != nil:

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,6 +273,59 @@ func TestAgent(t *testing.T) {
 	s.works(c)
 	t.Setenv("SSH_AUTH_SOCK", "")
 	s.refuses(c, deployer.CodeRefused, "SSH_AUTH_SOCK")
+}
+
+// TestHangingAgent has an agent that never says anything, first when its keys
+// are listed, then when it is to sign. Once it answers, all is well.
+func TestHangingAgent(t *testing.T) {
+	s := newServer(t)
+	keyring := agent.NewKeyring()
+	s.must(keyring.Add(agent.AddedKey{PrivateKey: s.private}))
+	socket := filepath.Join(s.dir, "agent")
+	l, err := net.Listen("unix", socket)
+	s.must(err)
+	var answers atomic.Int64 // of the agent, until it hangs
+	hang, release := context.WithCancel(t.Context())
+	t.Cleanup(func() { release(); _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				if answers.Add(-1) < 0 {
+					<-hang.Done()
+					_ = c.Close()
+					return
+				}
+				_ = agent.ServeAgent(keyring, c)
+			}()
+		}
+	}()
+	t.Setenv("SSH_AUTH_SOCK", socket)
+	c := s.config()
+	c.PrivateKey, c.Agent, c.ConnectTimeout = "", true, "1s"
+	d, err := New(c)
+	s.must(err)
+	t.Cleanup(d.Close)
+	for _, before := range []int64{0, 1} {
+		answers.Store(before)
+		_, err := d.Dial(t.Context(), s.address())
+		if deployer.CodeOf(err) != deployer.CodeRefused || !strings.Contains(err.Error(), "agent") {
+			t.Errorf("after %d answers: %v", before, err)
+		}
+	}
+	answers.Store(0)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := d.Dial(ctx, s.address()); deployer.CodeOf(err) != deployer.CodeInterrupted {
+		t.Errorf("cancelled: %v", err)
+	}
+	answers.Store(1000)
+	conn, err := d.Dial(t.Context(), s.address())
+	s.must(err)
+	_ = conn.Close()
 }
 
 func TestBastion(t *testing.T) {
