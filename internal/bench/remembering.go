@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand"
 	"os"
 	"os/exec"
@@ -37,7 +38,7 @@ func (s *stage) remembering(ctx context.Context, o options) (tables []table, err
 	result := table{title: title}
 	watched := func(what string, cmd *exec.Cmd) error {
 		peaks, err := s.watched(ctx, cmd)
-		for _, program := range slices.Sorted(keys(peaks)) {
+		for _, program := range slices.Sorted(maps.Keys(peaks)) {
 			r := row{what: what + ": " + program, memory: peaks[program]}
 			result.rows = append(result.rows, r)
 			if r.memory > memoryMost {

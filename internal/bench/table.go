@@ -6,8 +6,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"iter"
-	"maps"
 	"text/tabwriter"
 	"time"
 )
@@ -84,5 +82,3 @@ func times(got, reference series) string {
 	}
 	return fmt.Sprintf("%.2f", float64(got.median())/float64(reference.median()))
 }
-
-func keys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
