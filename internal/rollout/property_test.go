@@ -183,11 +183,23 @@ func (c *chance) script(trouble int) func(rollouttest.Call) rollouttest.Fault {
 		if call.Method == "Acquire" {
 			fault.After = false
 		}
-		if c.one(10) {
+		switch {
+		case c.one(10):
 			fault.Do = c.fleet.Steal
+		case call.Instance != "" && c.one(4):
+			fault = rollouttest.Fault{Do: func() { c.cutOff(call.Instance) }}
 		}
 		return fault
 	}
+}
+
+// cutOff makes a host unreachable for a while, which may be longer than a lease.
+func (c *chance) cutOff(id string) {
+	reach := func(why string) {
+		c.fleet.Edit(id, func(p *rollouttest.Place) { p.Unreachable = why })
+	}
+	reach("no route to host")
+	time.AfterFunc(time.Duration(c.upTo(60))*time.Second, func() { reach("") })
 }
 
 func (c *chance) watch(call rollouttest.Call) {
