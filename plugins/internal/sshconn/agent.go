@@ -5,6 +5,7 @@ package sshconn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -63,7 +64,7 @@ func askAgent(ctx context.Context, socket string, timeout time.Duration, request
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() == context.Canceled: //nolint:errorlint // as documented
+	case errors.Is(ctx.Err(), context.Canceled) && !errors.Is(context.Cause(ctx), errTooLong):
 		return interrupted(ctx)
 	case bounded.Err() != nil:
 		return at(refused("the SSH agent does not answer in time", "Check the agent with ssh-add -l, or set private_key."), "agent")

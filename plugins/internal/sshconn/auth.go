@@ -132,15 +132,6 @@ func readLimited(path string, limit int64) ([]byte, error) {
 // unauthorized says which key was refused, for whom, and what the server would
 // take.
 func unauthorized(user, address string, signers []ssh.Signer, allowed []string) error {
-	var keys []string
-	for _, s := range signers {
-		key := s.PublicKey()
-		name := key.Type()
-		if cert, ok := key.(*ssh.Certificate); ok {
-			key = cert.Key
-		}
-		keys = append(keys, name+" "+ssh.FingerprintSHA256(key))
-	}
 	methods := "it did not say what it would take"
 	if len(allowed) > 0 {
 		methods = "it allows: " + strings.Join(allowed, ", ")
@@ -151,8 +142,28 @@ func unauthorized(user, address string, signers []ssh.Signer, allowed []string) 
 			"Allow public keys on the server (PubkeyAuthentication yes) and add the public key to the user's authorized_keys.")
 	}
 	return refused(
-		fmt.Sprintf("%s refused the key of %s: offered %s; %s", address, user, strings.Join(keys, ", "), methods),
+		fmt.Sprintf("%s refused the key of %s: offered %s; %s", address, user, offered(signers), methods),
 		"Add the public key to "+user+"'s authorized_keys on the host, or check user and private_key in the ssh block of the provider.")
+}
+
+// cutOff explains the end of a connection in the midst of a login.
+func cutOff(user, address string, signers []ssh.Signer, err error) error {
+	return refused(
+		fmt.Sprintf("%s ended the login of %s: %s; offered %s", address, user, strings.TrimPrefix(plainText(err), "handshake failed: "), offered(signers)),
+		"A server takes only a few keys (MaxAuthTries): set private_key or private_key_file to the one that it knows, or take others from the agent.")
+}
+
+func offered(signers []ssh.Signer) string {
+	var keys []string
+	for _, s := range signers {
+		key := s.PublicKey()
+		name := key.Type()
+		if cert, ok := key.(*ssh.Certificate); ok {
+			key = cert.Key
+		}
+		keys = append(keys, name+" "+ssh.FingerprintSHA256(key))
+	}
+	return strings.Join(keys, ", ")
 }
 
 func plainText(err error) string { return strings.TrimPrefix(err.Error(), "ssh: ") }

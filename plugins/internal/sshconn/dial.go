@@ -23,9 +23,13 @@ import (
 )
 
 const (
-	// atOnce bounds connections that are being made: sshd turns some away when
-	// more than ten are not yet authenticated (MaxStartups).
+	// atOnce bounds handshakes that are under way: sshd turns some away when more
+	// than ten are not yet authenticated (MaxStartups). A host that does not
+	// answer at all holds up nobody.
 	atOnce = 16
+	// turnTimeout is how long a handshake waits for its turn, which is not
+	// counted as time of the connection.
+	turnTimeout = time.Minute
 	// tries of a connection that was turned away before it began.
 	tries           = 8
 	defaultTimeout  = 10 * time.Second
@@ -45,8 +49,15 @@ type Dialer struct {
 	bastion  *hop
 	mu       sync.Mutex
 	through  *Conn
-	opening  chan struct{} // closed when the bastion's connection was tried
+	opening  *opening // of the bastion's connection
 	closedBy bool
+}
+
+// opening is an attempt to connect, for all who wait for it.
+type opening struct {
+	done chan struct{} // closed when the rest is known
+	conn *Conn
+	err  error
 }
 
 type hop struct {
@@ -126,12 +137,6 @@ func (d *Dialer) Dial(ctx context.Context, address string) (*Conn, error) {
 	if err != nil {
 		return nil, deployer.Errorf(deployer.CodeInvalid, "%v", err)
 	}
-	select {
-	case d.slots <- struct{}{}:
-		defer func() { <-d.slots }()
-	case <-ctx.Done():
-		return nil, interrupted(ctx)
-	}
 	direct := (&net.Dialer{}).DialContext
 	if d.bastion == nil {
 		return d.connect(ctx, host, port, d.hosts, direct)
@@ -146,36 +151,45 @@ func (d *Dialer) Dial(ctx context.Context, address string) (*Conn, error) {
 }
 
 // bastionConn gives the one connection to the bastion, made when it is needed.
+// All who need it meanwhile share the attempt and what comes of it; it does not
+// end with any one of them.
 func (d *Dialer) bastionConn(ctx context.Context) (*Conn, error) {
-	for {
-		d.mu.Lock()
-		if d.through != nil && d.through.alive() {
-			defer d.mu.Unlock()
-			return d.through, nil
-		}
-		if d.closedBy {
-			d.mu.Unlock()
-			return nil, deployer.Errorf(deployer.CodeInterrupted, "the connections were closed")
-		}
-		if wait := d.opening; wait != nil {
-			d.mu.Unlock()
-			select {
-			case <-wait:
-				continue
-			case <-ctx.Done():
-				return nil, interrupted(ctx)
-			}
-		}
-		done := make(chan struct{})
-		d.opening = done
-		d.mu.Unlock()
-		conn, err := d.connect(ctx, d.bastion.host, d.bastion.port, d.bastion.credentials, (&net.Dialer{}).DialContext)
-		d.mu.Lock()
-		d.through, d.opening = conn, nil
-		d.mu.Unlock()
-		close(done)
-		return conn, err
+	d.mu.Lock()
+	switch {
+	case d.through != nil && d.through.alive():
+		defer d.mu.Unlock()
+		return d.through, nil
+	case d.closedBy:
+		defer d.mu.Unlock()
+		return nil, errClosed()
+	case d.opening == nil:
+		d.opening = &opening{done: make(chan struct{})}
+		go d.openBastion(context.WithoutCancel(ctx), d.opening)
 	}
+	o := d.opening
+	d.mu.Unlock()
+	select {
+	case <-o.done:
+		return o.conn, o.err
+	case <-ctx.Done():
+		return nil, interrupted(ctx)
+	}
+}
+
+func (d *Dialer) openBastion(ctx context.Context, o *opening) {
+	o.conn, o.err = d.connect(ctx, d.bastion.host, d.bastion.port, d.bastion.credentials, (&net.Dialer{}).DialContext)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closedBy && o.conn != nil {
+		_ = o.conn.Close()
+		o.conn, o.err = nil, errClosed()
+	}
+	d.through, d.opening = o.conn, nil
+	close(o.done)
+}
+
+func errClosed() error {
+	return deployer.Errorf(deployer.CodeInterrupted, "the connections were closed")
 }
 
 // Close ends the connection to the bastion, and with it all that go through it.
@@ -197,14 +211,14 @@ func (d *Dialer) connect(ctx context.Context, host string, port int, who *creden
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.timeout)
-	defer cancel()
+	ctx, turn, end := d.timed(ctx)
+	defer end()
 	signers, err := who.signers(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		conn, err := once(ctx, host, port, who.id.user, signers, known, dial)
+		conn, err := once(ctx, host, port, who.id.user, signers, known, dial, turn)
 		if err == nil {
 			return conn, nil
 		}
@@ -222,17 +236,59 @@ func (d *Dialer) connect(ctx context.Context, host string, port int, who *creden
 	}
 }
 
+var errTooLong = errors.New("it took too long")
+
+// timed gives a context that ends after the time for a connection, and a function
+// that waits for the turn to make a handshake, while that time stands still.
+func (d *Dialer) timed(outer context.Context) (ctx context.Context, turn func() (done func(), err error), end func()) {
+	ctx, cancel := context.WithCancelCause(outer)
+	begun, left := time.Now(), d.timeout
+	clock := time.AfterFunc(left, func() { cancel(errTooLong) })
+	done := func() { <-d.slots }
+	turn = func() (func(), error) {
+		select {
+		case d.slots <- struct{}{}:
+			return done, nil
+		default:
+		}
+		if !clock.Stop() {
+			return nil, errTooLong
+		}
+		left -= time.Since(begun)
+		late := time.NewTimer(turnTimeout)
+		defer late.Stop()
+		select {
+		case d.slots <- struct{}{}:
+			begun = time.Now()
+			clock.Reset(left)
+			return done, nil
+		case <-late.C:
+			cancel(errTooLong)
+			return nil, errTooLong
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return ctx, turn, func() { clock.Stop(); cancel(nil) }
+}
+
 // turnedAway is the end of a connection before the server said anything.
 type turnedAway struct{ err error }
 
 func (t *turnedAway) Error() string { return t.err.Error() }
 
-func once(ctx context.Context, host string, port int, user string, signers []ssh.Signer, known *KnownHosts, dial dialFunc) (*Conn, error) {
+func once(ctx context.Context, host string, port int, user string, signers []ssh.Signer, known *KnownHosts, dial dialFunc, turn func() (func(), error)) (*Conn, error) {
 	address := net.JoinHostPort(host, strconv.Itoa(port))
 	raw, err := dial(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
+	done, err := turn()
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	defer done()
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAlivePeriod(keepaliveEvery)
 	}
@@ -275,6 +331,8 @@ func once(ctx context.Context, host string, port int, user string, signers []ssh
 			return nil, err
 		case shownKey && strings.Contains(err.Error(), "unable to authenticate"):
 			return nil, unauthorized(user, address, signers, allowed)
+		case shownKey:
+			return nil, cutOff(user, address, signers, err)
 		case !shownKey && strings.Contains(err.Error(), "no common algorithm for host key"):
 			return unknownKind(ctx, host, port, user, signers, known, dial, err)
 		case !shownKey && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || strings.Contains(err.Error(), "EOF")):
@@ -290,7 +348,8 @@ func unknownKind(ctx context.Context, host string, port int, user string, signer
 	if len(known.Algorithms(host, port)) == 0 {
 		return nil, first
 	}
-	conn, err := once(ctx, host, port, user, signers, &KnownHosts{lines: known.without()}, dial)
+	held := func() (func(), error) { return func() {}, nil } // the turn of the one before
+	conn, err := once(ctx, host, port, user, signers, &KnownHosts{lines: known.without()}, dial, held)
 	if conn != nil {
 		_ = conn.Close()
 		return nil, first
@@ -332,7 +391,7 @@ func explain(ctx context.Context, host string, port int, timeout time.Duration, 
 	}
 	var dns *net.DNSError
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
+	case errors.Is(ctx.Err(), context.Canceled) && !errors.Is(context.Cause(ctx), errTooLong):
 		return interrupted(ctx)
 	case ctx.Err() != nil:
 		return unreachable(fmt.Sprintf("no SSH connection to %s within %s", address, timeout), "Check that the host is up and reachable from here, or raise connect_timeout.")

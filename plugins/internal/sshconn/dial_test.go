@@ -347,6 +347,89 @@ func TestBastion(t *testing.T) {
 	s.refuses(c, deployer.CodeRefused, "bastion", "not in known_hosts")
 }
 
+// TestFailedBastionIsTriedOnce lets many hosts wait for a bastion that says
+// nothing.
+func TestFailedBastionIsTriedOnce(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s.must(err)
+	t.Cleanup(func() { _ = l.Close() })
+	c := s.config()
+	c.Bastion, c.ConnectTimeout = &Bastion{Host: l.Addr().String()}, "1s"
+	d, err := New(c)
+	s.must(err)
+	t.Cleanup(d.Close)
+	begun := time.Now()
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if _, err := d.Dial(t.Context(), s.address()); deployer.CodeOf(err) != deployer.CodeUnreachable {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// TestDeadHostsHoldUpNobody connects to a host while more others than there are
+// turns do not even answer the call.
+func TestDeadHostsHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	d, err := New(s.config())
+	s.must(err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg, calling sync.WaitGroup
+	for range 2 * atOnce {
+		calling.Add(1)
+		dead := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			calling.Done()
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		wg.Go(func() {
+			_, _ = d.connect(ctx, "dead", 22, d.hosts, dead)
+		})
+	}
+	calling.Wait()
+	conn, err := d.Dial(t.Context(), s.address())
+	s.must(err)
+	_ = conn.Close()
+	cancel()
+	wg.Wait()
+}
+
+func TestTooManyKeys(t *testing.T) {
+	s := newServer(t, "MaxAuthTries 2")
+	keyring := agent.NewKeyring()
+	for range 4 {
+		_, stranger, err := ed25519.GenerateKey(rand.Reader)
+		s.must(err)
+		s.must(keyring.Add(agent.AddedKey{PrivateKey: stranger}))
+	}
+	socket := filepath.Join(s.dir, "agent")
+	l, err := net.Listen("unix", socket)
+	s.must(err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _ = agent.ServeAgent(keyring, c) }()
+		}
+	}()
+	t.Setenv("SSH_AUTH_SOCK", socket)
+	c := s.config()
+	c.PrivateKey, c.Agent = "", true
+	s.refuses(c, deployer.CodeRefused, "offered ssh-ed25519 SHA256:", "MaxAuthTries")
+}
+
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "MaxStartups 3:50:6")
