@@ -40,14 +40,15 @@ func (s *site) logTail(ctx context.Context, revision string) []string {
 			first = n
 		}
 	}
-	if first >= 0 {
-		lines = lines[first+1:]
+	if first < 0 {
+		return nil
 	}
+	lines = lines[first+1:]
 	lines = lines[max(0, len(lines)-tailLines):]
 	return hiding(ans).lines(lines)
 }
 
-// hiding makes the redactor of the environment file in an answer.
+// hiding makes the redactor of the environment files in an answer.
 func hiding(ans answer) redactor {
 	return redacting(secretsIn(strings.Join(ans.sections["environment"], "\n")))
 }
@@ -66,6 +67,9 @@ func (d *Deployer) Logs(ctx context.Context, req deployer.LogsRequest, lines fun
 	ans, err := s.ask(ctx, "log_tail", revision, strconv.Itoa(max(0, req.Lines)), "size")
 	if err != nil {
 		return s.fault("logs", err)
+	}
+	if !ans.has("environment") {
+		return nil // what must be hidden is not known
 	}
 	hide := hiding(ans)
 	for _, l := range ans.sections["log"] {

@@ -93,11 +93,15 @@ history_tail() {
   return 0
 }
 
-# log_tail ROOT REVISION LINES [SIZE]: the end of the log, and the environment whose
-# secrets must not be shown.
+# log_tail ROOT REVISION LINES [SIZE]: the end of the log, and the secrets of all
+# revisions, which must not be shown. Without those of REVISION there is no log.
 log_tail() {
   at "$1"
-  [ ! -r "$d/releases/$2/.delivery/environment" ] || { say "environment" && cat "$d/releases/$2/.delivery/environment"; }
+  [ -r "$d/releases/$2/.delivery/environment" ] || return 0
+  say "environment"
+  for f in "$d"/releases/*/.delivery/environment; do
+    LC_ALL=C sed -n '/^# secrets$/,$p' "$f"
+  done
   [ -e "$m/log/service.log" ] || return 0
   [ -z "$4" ] || say "size $(($(wc -c <"$m/log/service.log")))"
   say "log"

@@ -111,6 +111,7 @@ turn() {
 # is the service.
 by_command() {
   spare=1
+  printf '%s\n' "delivery: starting revision $rev" >>"$m/log/service.log"
   bounded 120 "$d/releases/$rev" "$2" >>"$m/log/service.log"
   code=$?
   spare=
