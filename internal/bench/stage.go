@@ -94,7 +94,7 @@ func (s *stage) trial(h hosts) trial {
 func (s *stage) about() []string {
 	lines := []string{
 		time.Now().UTC().Format("2006-01-02 15:04 UTC") + ", " + machine(),
-		fmt.Sprintf("app: %d files, %.1f MB; %d hosts in namespaces of their own on this machine, %s", s.files, float64(s.bytes)/1e6, fleetSize, version("ssh", "-V")),
+		fmt.Sprintf("app: %d files, %.1f MB; %d hosts in namespaces of their own on this machine, %s", s.files, float64(s.bytes)/1e6, fleetSize, openSSH()),
 		"this tree: " + firstLine("git", "-C", testrig.Root(s.rig), "log", "-1", "--format=%h, %ci") + ", " + runtime.Version(),
 	}
 	for _, c := range s.contenders {
@@ -118,12 +118,11 @@ func machine() string {
 	return fmt.Sprintf("%d × %s, Linux %s, load %s", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), one)
 }
 
-// version is what a program says, also where it says it on stderr.
-func version(program string, arguments ...string) string {
-	out, err := exec.Command(program, arguments...).CombinedOutput()
+// openSSH is its version, which it tells on stderr.
+func openSSH() string {
+	out, err := exec.Command("ssh", "-V").CombinedOutput()
 	if err != nil {
-		return program + " of unknown version"
+		return "OpenSSH of unknown version"
 	}
-	line, _, _ := strings.Cut(string(out), "\n")
-	return line
+	return strings.TrimSpace(string(out))
 }

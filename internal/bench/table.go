@@ -63,7 +63,7 @@ func (t table) print(w io.Writer) {
 				seconds(middle(r.got.each(tool))), seconds(middle(r.got.each(all))))
 		}
 	}
-	out.Flush()
+	_ = out.Flush()
 	for _, r := range t.rows {
 		if r.missing != "" {
 			fmt.Fprintf(w, "%s: %s\n", r.what, r.missing)
