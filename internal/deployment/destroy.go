@@ -5,7 +5,6 @@ package deployment
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
@@ -19,9 +18,6 @@ func (s *Service) Destroy(ctx context.Context, target Target, known State, priva
 	if private.Owner == "" && len(known.Instances) == 0 {
 		return Applied{State: known, Private: private, Nothing: true}, nil
 	}
-	if private.Owner == "" {
-		return unchanged, errors.New("this deployment was imported and never applied, so nothing on the target is marked as its own: apply once, or use on_destroy = \"retain\" or `terraform state rm`")
-	}
 	wanted, err := s.Validate(ctx, Spec{Target: target, RevisionUnknown: true})
 	if err != nil {
 		return unchanged, err
@@ -29,6 +25,11 @@ func (s *Service) Destroy(ctx context.Context, target Target, known State, priva
 	d, err := s.open(ctx, target.Deployer)
 	if err != nil {
 		return unchanged, err
+	}
+	if private.Owner == "" {
+		if private.Owner, err = claim(ctx, d, target, known); err != nil {
+			return unchanged, err
+		}
 	}
 	plan := rollout.Plan{
 		Target:      target.wire(),
@@ -59,6 +60,27 @@ func (s *Service) Destroy(ctx context.Context, target Target, known State, priva
 		}
 	}
 	return applied, nil
+}
+
+// claim finds the owner's token on the target: Terraform gives the removal half
+// of a tainted deployment's replacement none. The target is ours if what is
+// there was never finished, or runs what the state says.
+func claim(ctx context.Context, d *session, target Target, known State) (string, error) {
+	seen, err := d.Inspect(ctx, deployer.InspectRequest{Target: target.wire(), Timeout: inspectTimeout})
+	if err != nil || seen.LastGood == nil {
+		return seen.Owner, err
+	}
+	for _, i := range seen.Instances {
+		slot := i.Serving()
+		if slot != nil && known.Instances[i.ID].Revision != slot.Revision.ID || i.Owner != "" && i.Owner != seen.Owner {
+			return "", &deployer.Error{
+				Code: deployer.CodeNotOwner, Instance: i.ID,
+				Message: "the state has no owner's token, and what runs there is not what the state says: it may be another deployment's",
+				Advice:  "Run `terraform apply -refresh-only` and try again, or take the resource out of the state with `terraform state rm`",
+			}
+		}
+	}
+	return seen.Owner, nil
 }
 
 // formerTargets are the targets of tombstones, each once.

@@ -32,6 +32,9 @@ func (r *run) destroy(ctx context.Context) *Error {
 		return refused
 	}
 	doomed := r.doomed()
+	if len(doomed) == 0 && r.bare() {
+		return r.gone(ctx, work) // taking the lock may have made a beginning of something
+	}
 	if len(doomed) == 0 {
 		r.out.Result, r.out.Gone = deployer.OutcomeSucceeded, len(r.out.Tombstones) == 0
 		return nil
@@ -68,6 +71,16 @@ func (r *run) admitRemoval(ctx context.Context) *Error {
 		}
 	}
 	return r.admitReach()
+}
+
+// bare says that every instance was looked at and holds nothing of anybody.
+func (r *run) bare() bool {
+	for _, i := range r.out.State.Instances {
+		if i.Unreachable != "" || i.Owner != "" || len(i.Slots) > 0 {
+			return false
+		}
+	}
+	return r.out.State.Owner == ""
 }
 
 // doomed are the instances that carry our mark.
