@@ -19,6 +19,10 @@ import (
 	pb "github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/wire/deployerv1"
 )
 
+// stopTimeout is longer than the longest switch: a service may take a minute
+// and a half to stop.
+const stopTimeout = 150 * time.Second
+
 // Client is a deployer in another process.
 //
 // A call that changes something and whose context ends is asked to stop at its
@@ -35,7 +39,7 @@ var _ deployer.Deployer = (*Client)(nil)
 
 // NewClient talks over a connection that somebody else closes.
 func NewClient(conn grpc.ClientConnInterface) *Client {
-	return &Client{rpc: pb.NewDeployerClient(conn), StopTimeout: time.Minute}
+	return &Client{rpc: pb.NewDeployerClient(conn), StopTimeout: stopTimeout}
 }
 
 // Attend holds the heartbeat. It calls beat for every beat of the plugin and
