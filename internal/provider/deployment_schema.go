@@ -42,7 +42,7 @@ func (r *deploymentResource) Schema(_ context.Context, _ resource.SchemaRequest,
 			"an apply prepares the release everywhere, switches the instances batch by batch, verifies each, and puts the last good revision back when one fails. " +
 			"After a failed update the state says what really runs.\n\n" +
 			"Exactly one of the blocks `ssh`, `local` and `plugin` says where it runs.\n\n" +
-			"`create_before_destroy` is not supported: it has no effect but an error.",
+			"`create_before_destroy` is not supported: at the same place the new deployment is refused while the old one is there.",
 		Attributes: deploymentAttributes(),
 		Blocks:     blocks,
 	}

@@ -31,7 +31,7 @@ const stopTimeout = 150 * time.Second
 type Client struct {
 	rpc pb.DeployerClient
 	// StopTimeout bounds the wait for a safe point; after it the call is cut
-	// off. NewClient sets a minute.
+	// off. NewClient sets two and a half minutes.
 	StopTimeout time.Duration
 }
 
