@@ -112,6 +112,7 @@ type Session struct {
 	done    chan struct{}
 	status  int
 	once    sync.Once
+	pace    *pace // of the input; nil on a long line
 }
 
 type opened struct {
@@ -148,7 +149,12 @@ func (c *Conn) Start(ctx context.Context, command string) (*Session, error) {
 
 func (c *Conn) open(command string) (*Session, error) {
 	begun := time.Now()
+	stop := make(chan struct{})
+	if c.Latency() == 0 {
+		go c.nudge(stop)
+	}
 	channel, requests, err := c.client.OpenChannel("session", nil)
+	close(stop)
 	var refusal *ssh.OpenChannelError
 	if errors.As(err, &refusal) {
 		return nil, fmt.Errorf("%w: %s", ErrNoSession, refusal.Message)
@@ -159,6 +165,9 @@ func (c *Conn) open(command string) (*Session, error) {
 	c.rtt.CompareAndSwap(0, int64(time.Since(begun)))
 	output, in := io.Pipe()
 	s := &Session{channel: channel, output: output, closed: make(chan struct{}), done: make(chan struct{}), status: -1}
+	if c.Latency() < shortLine {
+		s.pace = &pace{channel: channel}
+	}
 	go s.follow(requests)
 	if _, err := channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{command})); err != nil {
 		_ = channel.Close()
@@ -167,6 +176,22 @@ func (c *Conn) open(command string) (*Session, error) {
 	go func() { _, _ = io.Copy(io.Discard, channel.Stderr()) }()
 	go pump(in, channel)
 	return s, nil
+}
+
+// nudge says something small now and then while the first channel is opened.
+// sshd's answer may wait until what it sent after the login is acknowledged,
+// which the kernel here delays by 40 ms unless there is something to send.
+func (c *Conn) nudge(stop <-chan struct{}) {
+	for pause := time.Millisecond; pause < 64*time.Millisecond; pause *= 2 {
+		select {
+		case <-stop:
+			return
+		case <-time.After(pause):
+		}
+		if _, _, err := c.client.SendRequest("nudge@tfdelivery", false, nil); err != nil {
+			return
+		}
+	}
 }
 
 // pump hands output on to a pipe, which unlike a channel can be closed on this
@@ -197,7 +222,12 @@ func (s *Session) follow(requests <-chan *ssh.Request) {
 func (s *Session) Read(p []byte) (int, error) { return s.output.Read(p) }
 
 // Write writes to the command's input.
-func (s *Session) Write(p []byte) (int, error) { return s.channel.Write(p) }
+func (s *Session) Write(p []byte) (int, error) {
+	if s.pace != nil {
+		return s.pace.Write(p)
+	}
+	return s.channel.Write(p)
+}
 
 // Close ends the session on this side, at once: reading ends. What runs on the
 // host sees the end of its input.
