@@ -6,6 +6,7 @@ package pluginhost
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -29,10 +30,12 @@ type programRunner struct {
 	stdout *io.PipeReader
 	stderr *io.PipeReader
 
-	mu     sync.Mutex
-	first  string // line of standard output: the handshake
-	exited chan struct{}
-	err    error // of Wait, once exited
+	mu      sync.Mutex
+	started bool
+	killed  bool   // perhaps before it was started
+	first   string // line of standard output: the handshake
+	exited  chan struct{}
+	err     error // of Wait, once exited
 }
 
 var _ runner.Runner = (*programRunner)(nil)
@@ -54,7 +57,7 @@ func (r *programRunner) Start(ctx context.Context) error {
 	}
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = nil, outWrite, errWrite
 	ownGroup(r.cmd)
-	err = startRetrying(ctx, r.cmd)
+	err = r.begin(ctx)
 	_, _ = outWrite.Close(), errWrite.Close()
 	if err != nil {
 		_, _ = outRead.Close(), errRead.Close()
@@ -73,6 +76,29 @@ func (r *programRunner) Start(ctx context.Context) error {
 		copyLines(errRead, r.tail, log)
 	})
 	go r.follow(&reading, outRead, errRead)
+	return nil
+}
+
+// errKilled is the end of a program that was not to start any more.
+var errKilled = errors.New("killed before it started")
+
+// begin starts the program unless it was killed before.
+func (r *programRunner) begin(ctx context.Context) error {
+	r.mu.Lock()
+	killed := r.killed
+	r.mu.Unlock()
+	if killed {
+		return errKilled
+	}
+	if err := startRetrying(ctx, r.cmd); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.started = true
+	if r.killed {
+		_ = killGroup(r.cmd.Process)
+	}
 	return nil
 }
 
@@ -167,9 +193,14 @@ func (r *programRunner) Wait(context.Context) error {
 	return r.err
 }
 
-// Kill ends the program and all that it started.
+// Kill ends the program and all that it started. One that has not started yet
+// ends as soon as it has.
 func (r *programRunner) Kill(context.Context) error {
-	if r.cmd.Process == nil {
+	r.mu.Lock()
+	r.killed = true
+	started := r.started
+	r.mu.Unlock()
+	if !started {
 		return nil
 	}
 	select {
