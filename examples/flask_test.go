@@ -52,6 +52,7 @@ func newGuestbook(t *testing.T) *guestbook {
 	g.set(map[string]any{
 		"repository": g.repo.Dir, "hosts": hosts, "user": g.fleet.User, "known_hosts_file": g.fleet.KnownHostsFile,
 		"python": "/usr/bin/python3", "venv_options": "--system-site-packages", "min_healthy_time": "500ms",
+		"healthy_deadline": "8s",
 	})
 	return g
 }

@@ -79,7 +79,7 @@ resource "delivery_deployment" "guestbook" {
 
   health_check {
     interval         = "500ms"
-    healthy_deadline = "30s"
+    healthy_deadline = var.healthy_deadline
     http {
       port = var.port
       path = "/healthz"

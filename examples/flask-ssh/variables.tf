@@ -63,6 +63,12 @@ variable "min_healthy_time" {
   default     = "5s"
 }
 
+variable "healthy_deadline" {
+  description = "How long a host may take to become healthy, before the version is reverted."
+  type        = string
+  default     = "30s"
+}
+
 variable "python" {
   description = "Python 3, here for the tests and on the hosts."
   type        = string
