@@ -44,7 +44,7 @@ func (s *stage) scenarios(o options) []scenario {
 		case 2:
 			one.hosts = s.near.distant(s.rig, farAway)
 		case 3:
-			one.hosts = direct(testrig.NewFleet(s.rig, fleetSize, testrig.Bash(slowShell)))
+			one.hosts = direct(testrig.NewFleet(s.rig, fleetSize, testrig.Space(diskSize), testrig.Bash(slowShell)))
 		}
 		chosen = append(chosen, one)
 	}

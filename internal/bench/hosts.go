@@ -17,6 +17,11 @@ import (
 // fleetSize is how many hosts a deployment goes to.
 const fleetSize = 20
 
+// diskSize bounds a host's disk, which is in memory: real hosts do not share
+// one, and a file system from which thousands of files were just deleted is slow
+// to make new ones.
+const diskSize = 2 << 30
+
 // hosts are the machines of one scenario and how the tools reach them.
 type hosts struct {
 	user, keyFile, knownHosts string

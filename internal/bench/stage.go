@@ -41,7 +41,7 @@ type stage struct {
 }
 
 func newStage(ctx context.Context, r *rig, o options) (*stage, error) {
-	s := &stage{rig: r, near: direct(testrig.NewFleet(r, fleetSize))}
+	s := &stage{rig: r, near: direct(testrig.NewFleet(r, fleetSize, testrig.Space(diskSize)))}
 	dir := r.TempDir()
 	server := filepath.Join(dir, "serve")
 	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-o", server, "./internal/bench/serve")

@@ -20,7 +20,7 @@ func specOf(release string) Spec {
 	return Spec{
 		Target:    Target{Environment: "production", Name: "api", Deployer: "ssh", Config: json.RawMessage(`{"path":"/srv/api"}`)},
 		ReleaseID: release,
-		Strategy:  rollout.Rolling{MaxParallel: 1},
+		Strategy:  rollout.Rolling{MaxParallel: rollout.Count(1)},
 	}
 }
 
@@ -113,7 +113,7 @@ func TestRevisionID(t *testing.T) {
 	}
 	spec := base
 	spec.Secrets = map[string]string{"DB": "another value"}
-	spec.Strategy, spec.Revert = rollout.Rolling{MaxParallel: 9}, rollout.Revert{Automatic: true}
+	spec.Strategy, spec.Revert = rollout.Rolling{MaxParallel: rollout.Count(9)}, rollout.Revert{Automatic: true}
 	if got := RevisionID(spec, json.RawMessage(`{}`)); got != id {
 		t.Errorf("secrets' values and the strategy are no part of a revision, but its id changed to %s", got)
 	}

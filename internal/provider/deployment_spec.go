@@ -149,13 +149,13 @@ func (m deploymentModel) rollout(ctx context.Context, d Diagnostics) (rollout.St
 		Timeout:         durationOr(check.Timeout, 0),
 		HealthyDeadline: durationOr(check.HealthyDeadline, 0),
 	}
-	rolling := rollout.Rolling{MaxParallel: 1}
+	rolling := rollout.Rolling{MaxParallel: rollout.Count(1)}
 	if health.Probe == (deployer.Probe{}) {
 		rolling.MinHealthyTime = minHealthyWithoutCheck
 	}
 	if r := strategy.Rolling; r != nil {
 		if !r.MaxParallel.IsNull() {
-			rolling.MaxParallel = int(r.MaxParallel.ValueInt64())
+			rolling.MaxParallel = rollout.Count(int(r.MaxParallel.ValueInt64()))
 		}
 		rolling.MinHealthyTime = durationOr(r.MinHealthyTime, rolling.MinHealthyTime)
 	}

@@ -53,7 +53,7 @@ func TestSlowStopsOfManyInstancesFitTheirBudget(t *testing.T) {
 					r.fleet.Install(r.target, owner, "1.0.0")
 					plan = r.plan("1.1.0")
 				}
-				plan.Strategy = rollout.Rolling{MaxParallel: len(many)}
+				plan.Strategy = rollout.Rolling{MaxParallel: rollout.Count(len(many))}
 				r.fleet.Health = failing("1.1.0", "app-050")
 				r.fleet.Script = func(c rollouttest.Call) rollouttest.Fault {
 					if c.Method == "Remove" || c.Method == "Activate" && c.Revision == "1.0.0" {

@@ -32,7 +32,7 @@ func scenarios() map[string]scenario {
 		}},
 	}
 	for _, parallel := range []int{1, 2, 3} {
-		strategy := rollout.Rolling{MaxParallel: parallel, MinHealthyTime: 2 * time.Second}
+		strategy := rollout.Rolling{MaxParallel: rollout.Count(parallel), MinHealthyTime: 2 * time.Second}
 		for _, bad := range []bool{false, true} {
 			name := fmt.Sprintf("%d at once, bad %v", parallel, bad)
 			all["create, "+name] = scenario{new: "1.1.0", bad: bad, setup: func(r *rig) rollout.Plan {

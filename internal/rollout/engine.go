@@ -21,14 +21,17 @@ type Engine struct {
 	Observe func(Event)
 }
 
-// Analyzer is a last gate before a rollout counts as successful.
+// Analyzer judges a revision while it takes over, and at last before the rollout
+// counts as successful.
 type Analyzer interface {
-	// Analyze returns nil if the revision may stay. It respects the context.
+	// Analyze returns nil if the revision may go on. It respects the context.
 	Analyze(ctx context.Context, gate Gate) error
 }
 
 // Gate is what an Analyzer judges.
 type Gate struct {
 	Revision  deployer.RevisionInfo
-	Instances []string // that were switched
+	Instances []string // that run the revision, or get a share of traffic
+	Analyses  []string // that must hold; nil: all
+	Last      bool     // the last gate
 }

@@ -148,7 +148,7 @@ func (c *chance) set() rollout.Plan {
 		plan.Generation, plan.Previous = 2, &past
 	}
 	c.parallel = 1 + c.upTo(3)
-	plan.Strategy = rollout.Rolling{MaxParallel: c.parallel, MinHealthyTime: time.Duration(c.upTo(4)) * time.Second}
+	plan.Strategy = rollout.Rolling{MaxParallel: rollout.Count(c.parallel), MinHealthyTime: time.Duration(c.upTo(4)) * time.Second}
 	plan.Health.HealthyDeadline = 10 * time.Second
 	plan.Lease = 30 * time.Second
 	plan.Revert = rollout.Revert{Automatic: !c.one(4), OnCancel: c.one(2)}

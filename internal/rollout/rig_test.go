@@ -92,7 +92,7 @@ func (r *rig) plan(revision string) rollout.Plan {
 			return deployer.Artifact{MediaType: deployer.MediaTypeArchive}, nil
 		},
 		Desired:  rollouttest.Desired(r.target),
-		Strategy: rollout.Rolling{MaxParallel: 1, MinHealthyTime: 10 * time.Second},
+		Strategy: rollout.Rolling{MaxParallel: rollout.Count(1), MinHealthyTime: 10 * time.Second},
 		Health: rollout.HealthCheck{
 			Probe: deployer.Probe{TCP: &deployer.TCPProbe{Port: 80}}, Interval: time.Second, HealthyDeadline: time.Minute,
 		},

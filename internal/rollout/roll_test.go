@@ -146,7 +146,7 @@ func TestBatches(t *testing.T) {
 			r.Fatal(err)
 		}
 		plan := r.plan("1.1.0")
-		plan.Strategy = rollout.Rolling{MaxParallel: 2}
+		plan.Strategy = rollout.Rolling{MaxParallel: rollout.Count(2)}
 		plan.Desired[0].Order = 7 // app-1 comes last
 		batches := rollout.Batches(plan.Desired, state, "1.1.0", plan.Strategy)
 		if got := fmt.Sprint(batches); got != "[[app-2 app-3] [app-4 app-5] [app-1]]" {
@@ -274,7 +274,7 @@ func TestRollingOneHundredAtOnce(t *testing.T) {
 	}
 	bubble(t, func(r *rig) {
 		plan := r.create("1.0.0")
-		plan.Strategy = rollout.Rolling{MaxParallel: 100, MinHealthyTime: 10 * time.Second}
+		plan.Strategy = rollout.Rolling{MaxParallel: rollout.Count(100), MinHealthyTime: 10 * time.Second}
 		out, err := r.roll(r.Context(), plan)
 		ok(r.T, err)
 		if took := out.Finished.Sub(out.Started); took > 11*time.Second {
@@ -297,7 +297,7 @@ func BenchmarkBatchesOfAThousand(b *testing.B) {
 	}
 	desired := rollouttest.Desired(target)
 	for b.Loop() {
-		rollout.Batches(desired, state, "1.1.0", rollout.Rolling{MaxParallel: 10})
+		rollout.Batches(desired, state, "1.1.0", rollout.Rolling{MaxParallel: rollout.Count(10)})
 	}
 }
 

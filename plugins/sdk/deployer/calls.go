@@ -126,7 +126,8 @@ type AcquireRequest struct {
 	Previous  *Target
 	Operation Operation
 	Owner     string
-	Lease     time.Duration // renewed by the engine at a third of it
+	Lease     time.Duration     // renewed by the engine at a third of it
+	Opaque    map[string][]byte // by instance id, for a deployer that answers Lock.State
 }
 
 // Lock is a held lock.
@@ -136,6 +137,9 @@ type Lock struct {
 	Token string
 	// Unreachable instances of the previous target were left out of the lock.
 	Unreachable []string
+	// State is what was seen right after the lock was taken, if the deployer
+	// looked in the same breath; it saves the caller an Inspect. Nil: it did not.
+	State *TargetState
 }
 
 // RenewRequest extends a lease.
@@ -230,22 +234,47 @@ type Result struct {
 type Probe struct {
 	HTTP    *HTTPProbe
 	TCP     *TCPProbe
+	GRPC    *GRPCProbe
 	Command *CommandProbe
 }
 
-// HTTPProbe asks the instance as it sees itself. 2xx and 3xx pass.
+// HTTPProbe asks the instance as it sees itself. Redirects are not followed.
 type HTTPProbe struct {
-	Scheme  string // "http" (default) or "https"
-	Host    string // default 127.0.0.1
-	Port    int
-	Path    string
-	Headers map[string]string
+	Scheme   string // "http" (default) or "https"
+	Host     string // default 127.0.0.1
+	Port     int
+	Method   string // default GET
+	Path     string
+	Headers  map[string]string
+	Statuses []StatusRange // that pass; none: 200 to 399
+	// BodyMatches is a regular expression (RE2) that the first 64 KiB of the body
+	// must match; "": any body.
+	BodyMatches string
+	TLS         *ProbeTLS // for https; nil: the certificate is not verified
+}
+
+// StatusRange is a range of HTTP statuses, both ends included.
+type StatusRange struct{ From, To int }
+
+// ProbeTLS verifies the certificate that a probe meets.
+type ProbeTLS struct {
+	ServerName string // that the certificate must be for
+	CA         string // PEM; "": the roots of the machine that probes
 }
 
 // TCPProbe opens a connection.
 type TCPProbe struct {
 	Host string // default 127.0.0.1
 	Port int
+}
+
+// GRPCProbe asks grpc.health.v1.Health/Check; SERVING passes.
+type GRPCProbe struct {
+	Host    string // default 127.0.0.1
+	Port    int
+	Service string    // "": the server as a whole
+	Secure  bool      // over TLS
+	TLS     *ProbeTLS // with Secure; nil: the certificate is not verified
 }
 
 // CommandProbe runs a shell command in the revision's context; status 0 passes.
@@ -329,6 +358,8 @@ type RunRequest struct {
 	RevisionID string
 	Command    []string
 	Timeout    time.Duration
+	// Environment is added to the revision's own.
+	Environment map[string]string
 }
 
 // RunStageRequest runs one pipeline stage.

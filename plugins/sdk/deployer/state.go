@@ -194,9 +194,9 @@ const EntrySchema = 1
 
 // Entry is one line of a target's ledger, as JSON.
 type Entry struct {
-	Schema      int    `json:"schema"`
-	Phase       string `json:"phase"` // PhaseBegin or PhaseEnd
-	Operation   Operation
+	Schema      int          `json:"schema"`
+	Phase       string       `json:"phase"` // PhaseBegin or PhaseEnd
+	Operation   Operation    `json:"operation"`
 	Environment string       `json:"environment"`
 	Deployment  string       `json:"deployment"`
 	Owner       string       `json:"owner"`
@@ -209,6 +209,19 @@ type Entry struct {
 	Runs    map[string]string `json:"runs,omitempty"`
 	Outcome Outcome           `json:"outcome,omitempty"`
 	Reason  string            `json:"reason,omitempty"`
+	// Strategy names the strategy, such as "rolling".
+	Strategy string `json:"strategy,omitempty"`
+	// Steps are what was done, in the order in which it began; at the end only.
+	Steps []EntryStep `json:"steps,omitempty"`
+}
+
+// EntryStep is one part of an operation, with its times.
+type EntryStep struct {
+	Name      string    `json:"name"` // such as "prepare", "switch" or "revert"
+	Instances []string  `json:"instances,omitempty"`
+	Started   time.Time `json:"started"`
+	Ended     time.Time `json:"ended"`
+	Error     string    `json:"error,omitempty"` // why it failed; "" when it did not
 }
 
 // Phases of an entry.
