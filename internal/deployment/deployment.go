@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tfdelivery/terraform-provider-delivery/internal/analysis"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk"
@@ -73,6 +74,7 @@ type Spec struct {
 	Strategy       rollout.Strategy
 	Health         rollout.HealthCheck
 	Revert         rollout.Revert
+	Analyses       []analysis.Criterion // judge the revision during the rollout, and at last
 
 	// RevisionUnknown: release, variables or secrets version are not known yet.
 	RevisionUnknown bool
