@@ -4,6 +4,8 @@
 package wire
 
 import (
+	"maps"
+
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 	pb "github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/wire/deployerv1"
 )
@@ -13,7 +15,7 @@ import (
 func toAcquireRequest(r deployer.AcquireRequest) *pb.AcquireRequest {
 	return &pb.AcquireRequest{
 		Target: toTarget(r.Target), Previous: toPrevious(r.Previous), Operation: toOperation(r.Operation),
-		Owner: toText(r.Owner), Lease: toDuration(r.Lease),
+		Owner: toText(r.Owner), Lease: toDuration(r.Lease), Opaque: maps.Clone(r.Opaque),
 	}
 }
 
@@ -21,15 +23,25 @@ func fromAcquireRequest(r *pb.AcquireRequest) deployer.AcquireRequest {
 	return deployer.AcquireRequest{
 		Target: fromTarget(r.GetTarget()), Previous: fromPrevious(r.GetPrevious()),
 		Operation: fromOperation(r.GetOperation()), Owner: r.GetOwner(), Lease: fromDuration(r.GetLease()),
+		Opaque: fromMap(r.GetOpaque()),
 	}
 }
 
 func toLock(l deployer.Lock) *pb.Lock {
-	return &pb.Lock{Token: toText(l.Token), Unreachable: toTexts(l.Unreachable)}
+	out := &pb.Lock{Token: toText(l.Token), Unreachable: toTexts(l.Unreachable)}
+	if l.State != nil {
+		out.State = toTargetState(*l.State)
+	}
+	return out
 }
 
 func fromLock(l *pb.Lock) deployer.Lock {
-	return deployer.Lock{Token: l.GetToken(), Unreachable: l.GetUnreachable()}
+	out := deployer.Lock{Token: l.GetToken(), Unreachable: l.GetUnreachable()}
+	if l.GetState() != nil {
+		state := fromTargetState(l.GetState())
+		out.State = &state
+	}
+	return out
 }
 
 func toRenewRequest(r deployer.RenewRequest) *pb.RenewRequest {
@@ -208,14 +220,14 @@ func fromPruneResult(r *pb.PruneResult) deployer.PruneResult {
 func toRunRequest(r deployer.RunRequest) *pb.RunRequest {
 	return &pb.RunRequest{
 		Mutation: toMutation(r.Mutation), RevisionId: toText(r.RevisionID),
-		Command: toTexts(r.Command), Timeout: toDuration(r.Timeout),
+		Command: toTexts(r.Command), Timeout: toDuration(r.Timeout), Environment: toTextMap(r.Environment),
 	}
 }
 
 func fromRunRequest(r *pb.RunRequest) deployer.RunRequest {
 	return deployer.RunRequest{
 		Mutation: fromMutation(r.GetMutation()), RevisionID: r.GetRevisionId(),
-		Command: r.GetCommand(), Timeout: fromDuration(r.GetTimeout()),
+		Command: r.GetCommand(), Timeout: fromDuration(r.GetTimeout()), Environment: fromMap(r.GetEnvironment()),
 	}
 }
 

@@ -134,40 +134,6 @@ func fromPreview(p *pb.PreviewResponse) deployer.Preview {
 	return deployer.Preview{Findings: each(p.GetFindings(), fromDiagnostic)}
 }
 
-func toProbe(p deployer.Probe) *pb.Probe {
-	out := &pb.Probe{}
-	if h := p.HTTP; h != nil {
-		out.Http = &pb.HTTPProbe{
-			Scheme: toText(h.Scheme), Host: toText(h.Host), Port: int64(h.Port),
-			Path: toText(h.Path), Headers: toTextMap(h.Headers),
-		}
-	}
-	if t := p.TCP; t != nil {
-		out.Tcp = &pb.TCPProbe{Host: toText(t.Host), Port: int64(t.Port)}
-	}
-	if c := p.Command; c != nil {
-		out.Command = &pb.CommandProbe{Command: toText(c.Command)}
-	}
-	return out
-}
-
-func fromProbe(p *pb.Probe) deployer.Probe {
-	var out deployer.Probe
-	if h := p.GetHttp(); h != nil {
-		out.HTTP = &deployer.HTTPProbe{
-			Scheme: h.GetScheme(), Host: h.GetHost(), Port: int(h.GetPort()),
-			Path: h.GetPath(), Headers: fromMap(h.GetHeaders()),
-		}
-	}
-	if t := p.GetTcp(); t != nil {
-		out.TCP = &deployer.TCPProbe{Host: t.GetHost(), Port: int(t.GetPort())}
-	}
-	if c := p.GetCommand(); c != nil {
-		out.Command = &deployer.CommandProbe{Command: c.GetCommand()}
-	}
-	return out
-}
-
 func toCheckRequest(r deployer.CheckRequest) *pb.CheckRequest {
 	return &pb.CheckRequest{
 		Target: toTarget(r.Target), Instance: toText(r.Instance), RevisionId: toText(r.RevisionID), Probe: toProbe(r.Probe),

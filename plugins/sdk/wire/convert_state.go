@@ -188,6 +188,7 @@ func toEntry(e deployer.Entry) *pb.Entry {
 		Environment: toText(e.Environment), Deployment: toText(e.Deployment), Owner: toText(e.Owner),
 		Generation: e.Generation, Time: toTime(e.Time), To: toRevisionInfo(e.To),
 		From: toTextMap(e.From), Runs: toTextMap(e.Runs), Outcome: toText(string(e.Outcome)), Reason: toText(e.Reason),
+		Strategy: toText(e.Strategy), Steps: each(e.Steps, toEntryStep),
 	}
 }
 
@@ -198,5 +199,20 @@ func fromEntry(e *pb.Entry) deployer.Entry {
 		Generation: e.GetGeneration(), Time: fromTime(e.GetTime()), To: fromRevisionInfo(e.GetTo()),
 		From: fromMap(e.GetFrom()), Runs: fromMap(e.GetRuns()),
 		Outcome: deployer.Outcome(e.GetOutcome()), Reason: e.GetReason(),
+		Strategy: e.GetStrategy(), Steps: each(e.GetSteps(), fromEntryStep),
+	}
+}
+
+func toEntryStep(s deployer.EntryStep) *pb.EntryStep {
+	return &pb.EntryStep{
+		Name: toText(s.Name), Instances: toTexts(s.Instances),
+		Started: toTime(s.Started), Ended: toTime(s.Ended), Error: toText(s.Error),
+	}
+}
+
+func fromEntryStep(s *pb.EntryStep) deployer.EntryStep {
+	return deployer.EntryStep{
+		Name: s.GetName(), Instances: s.GetInstances(),
+		Started: fromTime(s.GetStarted()), Ended: fromTime(s.GetEnded()), Error: s.GetError(),
 	}
 }

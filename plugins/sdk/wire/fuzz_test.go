@@ -40,6 +40,14 @@ func FuzzAnswers(f *testing.F) {
 		if proto.Unmarshal(raw, &validation) == nil {
 			fromValidation(&validation)
 		}
+		var lock pb.Lock
+		if proto.Unmarshal(raw, &lock) == nil {
+			if got := fromLock(&lock); (got.State != nil) != (lock.GetState() != nil) {
+				t.Error("a state came or went")
+			} else if _, err := proto.Marshal(toLock(got)); err != nil {
+				t.Errorf("what came in does not go out: %v", err)
+			}
+		}
 		var history pb.HistoryResponse
 		if proto.Unmarshal(raw, &history) == nil {
 			each(history.GetEntries(), fromEntry)
@@ -49,6 +57,39 @@ func FuzzAnswers(f *testing.F) {
 			if e := fromError(&failure); e.Code == "" {
 				t.Error("an error without a code")
 			}
+		}
+	})
+}
+
+// FuzzQuestions gives a deployer what a host of any version might ask.
+func FuzzQuestions(f *testing.F) {
+	full, err := proto.Marshal(toCheckRequest(deployer.CheckRequest{Probe: deployer.Probe{
+		HTTP: &deployer.HTTPProbe{Statuses: []deployer.StatusRange{{From: 200, To: 204}}, TLS: &deployer.ProbeTLS{CA: "x"}},
+		GRPC: &deployer.GRPCProbe{Service: "s", TLS: &deployer.ProbeTLS{}},
+	}}))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(full)
+	f.Add([]byte{0x22, 0x02, 0x22, 0x00})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var check pb.CheckRequest
+		if proto.Unmarshal(raw, &check) == nil {
+			if _, err := proto.Marshal(toCheckRequest(fromCheckRequest(&check))); err != nil {
+				t.Errorf("what came in does not go out: %v", err)
+			}
+		}
+		var run pb.RunRequest
+		if proto.Unmarshal(raw, &run) == nil {
+			fromRunRequest(&run)
+		}
+		var acquire pb.AcquireRequest
+		if proto.Unmarshal(raw, &acquire) == nil {
+			fromAcquireRequest(&acquire)
+		}
+		var record pb.RecordRequest
+		if proto.Unmarshal(raw, &record) == nil {
+			fromRecordRequest(&record)
 		}
 	})
 }

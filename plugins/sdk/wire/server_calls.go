@@ -58,6 +58,13 @@ func (s *server) Stage(in *pb.StageRequest, out grpc.ServerStreamingServer[pb.Pr
 }
 
 func (s *server) Check(ctx context.Context, in *pb.CheckRequest) (*pb.CheckResult, error) {
+	if newer(in.GetProbe().ProtoReflect()) {
+		return nil, toStatus(&deployer.Error{
+			Code: deployer.CodeUnsupported, Instance: in.GetInstance(), Step: "check",
+			Message: "the health check asks for something that this deployer does not know",
+			Advice:  "Build the deployer with a newer SDK, or use a simpler health check.",
+		})
+	}
 	return unary(s, ctx, in, fromCheckRequest, s.d.Check, toCheckResult)
 }
 

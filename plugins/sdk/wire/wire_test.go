@@ -15,8 +15,12 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/wire"
@@ -256,6 +260,32 @@ func TestLogsStopWhenTheReaderDoes(t *testing.T) {
 	})
 	if !errors.Is(err, enough) || n != 3 {
 		t.Errorf("%v after %d lines", err, n)
+	}
+}
+
+func TestProbesOfALaterVersionAreRefused(t *testing.T) {
+	t.Parallel()
+	server := wire.NewServer(deployer.Complete(&scripted{inspect: func(context.Context) (deployer.TargetState, error) {
+		return deployer.TargetState{}, nil
+	}}))
+	later := protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1)
+	whole, http, statuses, tls := &pb.Probe{}, &pb.HTTPProbe{}, &pb.StatusRange{}, &pb.ProbeTLS{}
+	for _, c := range []struct {
+		probe *pb.Probe
+		newer protoreflect.Message
+	}{
+		{whole, whole.ProtoReflect()},
+		{&pb.Probe{Http: http}, http.ProtoReflect()},
+		{&pb.Probe{Http: &pb.HTTPProbe{Statuses: []*pb.StatusRange{statuses}}}, statuses.ProtoReflect()},
+		{&pb.Probe{Grpc: &pb.GRPCProbe{Tls: tls}}, tls.ProtoReflect()},
+	} {
+		c.newer.SetUnknown(later)
+		if _, err := server.Check(t.Context(), &pb.CheckRequest{Probe: c.probe}); status.Code(err) != codes.Unimplemented {
+			t.Errorf("%v: got %v", c.probe, err)
+		}
+	}
+	if _, err := server.Check(t.Context(), &pb.CheckRequest{}); err != nil {
+		t.Errorf("without a probe: %v", err)
 	}
 }
 

@@ -617,6 +617,7 @@ type AcquireRequest struct {
 	Operation     *Operation             `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
 	Owner         string                 `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	Lease         *durationpb.Duration   `protobuf:"bytes,5,opt,name=lease,proto3" json:"lease,omitempty"`
+	Opaque        map[string][]byte      `protobuf:"bytes,6,rep,name=opaque,proto3" json:"opaque,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // by instance, as in InspectRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -686,10 +687,18 @@ func (x *AcquireRequest) GetLease() *durationpb.Duration {
 	return nil
 }
 
+func (x *AcquireRequest) GetOpaque() map[string][]byte {
+	if x != nil {
+		return x.Opaque
+	}
+	return nil
+}
+
 type Lock struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	Unreachable   []string               `protobuf:"bytes,2,rep,name=unreachable,proto3" json:"unreachable,omitempty"`
+	State         *TargetState           `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // as Inspect would answer now; absent: it was not looked
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -734,6 +743,13 @@ func (x *Lock) GetToken() string {
 func (x *Lock) GetUnreachable() []string {
 	if x != nil {
 		return x.Unreachable
+	}
+	return nil
+}
+
+func (x *Lock) GetState() *TargetState {
+	if x != nil {
+		return x.State
 	}
 	return nil
 }
@@ -2168,6 +2184,7 @@ type RunRequest struct {
 	RevisionId    string                 `protobuf:"bytes,2,opt,name=revision_id,json=revisionId,proto3" json:"revision_id,omitempty"`
 	Command       []string               `protobuf:"bytes,3,rep,name=command,proto3" json:"command,omitempty"`
 	Timeout       *durationpb.Duration   `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Environment   map[string]string      `protobuf:"bytes,5,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // beside the revision's own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2226,6 +2243,13 @@ func (x *RunRequest) GetCommand() []string {
 func (x *RunRequest) GetTimeout() *durationpb.Duration {
 	if x != nil {
 		return x.Timeout
+	}
+	return nil
+}
+
+func (x *RunRequest) GetEnvironment() map[string]string {
+	if x != nil {
+		return x.Environment
 	}
 	return nil
 }
@@ -2657,16 +2681,21 @@ const file_delivery_deployer_v1_deployer_proto_rawDesc = "" +
 	"\brevision\x18\x02 \x01(\v2\x1e.delivery.deployer.v1.RevisionR\brevision\x127\n" +
 	"\x05state\x18\x03 \x01(\v2!.delivery.deployer.v1.TargetStateR\x05state\"O\n" +
 	"\x0fPreviewResponse\x12<\n" +
-	"\bfindings\x18\x01 \x03(\v2 .delivery.deployer.v1.DiagnosticR\bfindings\"\x86\x02\n" +
+	"\bfindings\x18\x01 \x03(\v2 .delivery.deployer.v1.DiagnosticR\bfindings\"\x8b\x03\n" +
 	"\x0eAcquireRequest\x124\n" +
 	"\x06target\x18\x01 \x01(\v2\x1c.delivery.deployer.v1.TargetR\x06target\x128\n" +
 	"\bprevious\x18\x02 \x01(\v2\x1c.delivery.deployer.v1.TargetR\bprevious\x12=\n" +
 	"\toperation\x18\x03 \x01(\v2\x1f.delivery.deployer.v1.OperationR\toperation\x12\x14\n" +
 	"\x05owner\x18\x04 \x01(\tR\x05owner\x12/\n" +
-	"\x05lease\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05lease\">\n" +
+	"\x05lease\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12H\n" +
+	"\x06opaque\x18\x06 \x03(\v20.delivery.deployer.v1.AcquireRequest.OpaqueEntryR\x06opaque\x1a9\n" +
+	"\vOpaqueEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"w\n" +
 	"\x04Lock\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12 \n" +
-	"\vunreachable\x18\x02 \x03(\tR\vunreachable\"\xc5\x01\n" +
+	"\vunreachable\x18\x02 \x03(\tR\vunreachable\x127\n" +
+	"\x05state\x18\x03 \x01(\v2!.delivery.deployer.v1.TargetStateR\x05state\"\xc5\x01\n" +
 	"\fRenewRequest\x124\n" +
 	"\x06target\x18\x01 \x01(\v2\x1c.delivery.deployer.v1.TargetR\x06target\x128\n" +
 	"\bprevious\x18\x02 \x01(\v2\x1c.delivery.deployer.v1.TargetR\bprevious\x12\x14\n" +
@@ -2770,14 +2799,18 @@ const file_delivery_deployer_v1_deployer_proto_rawDesc = "" +
 	"\x05lines\x18\x03 \x01(\x03R\x05lines\x12\x16\n" +
 	"\x06follow\x18\x04 \x01(\bR\x06follow\"\x1d\n" +
 	"\aLogLine\x12\x12\n" +
-	"\x04line\x18\x01 \x01(\tR\x04line\"\xb8\x01\n" +
+	"\x04line\x18\x01 \x01(\tR\x04line\"\xcd\x02\n" +
 	"\n" +
 	"RunRequest\x12:\n" +
 	"\bmutation\x18\x01 \x01(\v2\x1e.delivery.deployer.v1.MutationR\bmutation\x12\x1f\n" +
 	"\vrevision_id\x18\x02 \x01(\tR\n" +
 	"revisionId\x12\x18\n" +
 	"\acommand\x18\x03 \x03(\tR\acommand\x123\n" +
-	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"\xbc\x03\n" +
+	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12S\n" +
+	"\venvironment\x18\x05 \x03(\v21.delivery.deployer.v1.RunRequest.EnvironmentEntryR\venvironment\x1a>\n" +
+	"\x10EnvironmentEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbc\x03\n" +
 	"\x0fRunStageRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\x12\x1c\n" +
 	"\tworkspace\x18\x02 \x01(\tR\tworkspace\x12\x1a\n" +
@@ -2842,7 +2875,7 @@ func file_delivery_deployer_v1_deployer_proto_rawDescGZIP() []byte {
 	return file_delivery_deployer_v1_deployer_proto_rawDescData
 }
 
-var file_delivery_deployer_v1_deployer_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_delivery_deployer_v1_deployer_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_delivery_deployer_v1_deployer_proto_goTypes = []any{
 	(*DescribeRequest)(nil),       // 0: delivery.deployer.v1.DescribeRequest
 	(*Description)(nil),           // 1: delivery.deployer.v1.Description
@@ -2889,131 +2922,136 @@ var file_delivery_deployer_v1_deployer_proto_goTypes = []any{
 	(*AttendRequest)(nil),         // 42: delivery.deployer.v1.AttendRequest
 	(*Beat)(nil),                  // 43: delivery.deployer.v1.Beat
 	nil,                           // 44: delivery.deployer.v1.InspectRequest.OpaqueEntry
-	nil,                           // 45: delivery.deployer.v1.ShiftRequest.SharesEntry
-	nil,                           // 46: delivery.deployer.v1.PruneResult.RemovedEntry
-	nil,                           // 47: delivery.deployer.v1.RunStageRequest.EnvironmentEntry
-	nil,                           // 48: delivery.deployer.v1.RunStageRequest.SecretsEntry
-	(*Target)(nil),                // 49: delivery.deployer.v1.Target
-	(*Pace)(nil),                  // 50: delivery.deployer.v1.Pace
-	(*Diagnostic)(nil),            // 51: delivery.deployer.v1.Diagnostic
-	(*durationpb.Duration)(nil),   // 52: google.protobuf.Duration
-	(*Revision)(nil),              // 53: delivery.deployer.v1.Revision
-	(*TargetState)(nil),           // 54: delivery.deployer.v1.TargetState
-	(*Operation)(nil),             // 55: delivery.deployer.v1.Operation
-	(*Event)(nil),                 // 56: delivery.deployer.v1.Event
-	(*Probe)(nil),                 // 57: delivery.deployer.v1.Probe
-	(*Entry)(nil),                 // 58: delivery.deployer.v1.Entry
-	(*timestamppb.Timestamp)(nil), // 59: google.protobuf.Timestamp
+	nil,                           // 45: delivery.deployer.v1.AcquireRequest.OpaqueEntry
+	nil,                           // 46: delivery.deployer.v1.ShiftRequest.SharesEntry
+	nil,                           // 47: delivery.deployer.v1.PruneResult.RemovedEntry
+	nil,                           // 48: delivery.deployer.v1.RunRequest.EnvironmentEntry
+	nil,                           // 49: delivery.deployer.v1.RunStageRequest.EnvironmentEntry
+	nil,                           // 50: delivery.deployer.v1.RunStageRequest.SecretsEntry
+	(*Target)(nil),                // 51: delivery.deployer.v1.Target
+	(*Pace)(nil),                  // 52: delivery.deployer.v1.Pace
+	(*Diagnostic)(nil),            // 53: delivery.deployer.v1.Diagnostic
+	(*durationpb.Duration)(nil),   // 54: google.protobuf.Duration
+	(*Revision)(nil),              // 55: delivery.deployer.v1.Revision
+	(*TargetState)(nil),           // 56: delivery.deployer.v1.TargetState
+	(*Operation)(nil),             // 57: delivery.deployer.v1.Operation
+	(*Event)(nil),                 // 58: delivery.deployer.v1.Event
+	(*Probe)(nil),                 // 59: delivery.deployer.v1.Probe
+	(*Entry)(nil),                 // 60: delivery.deployer.v1.Entry
+	(*timestamppb.Timestamp)(nil), // 61: google.protobuf.Timestamp
 }
 var file_delivery_deployer_v1_deployer_proto_depIdxs = []int32{
-	49, // 0: delivery.deployer.v1.ValidateRequest.target:type_name -> delivery.deployer.v1.Target
-	50, // 1: delivery.deployer.v1.ValidateRequest.pace:type_name -> delivery.deployer.v1.Pace
-	51, // 2: delivery.deployer.v1.Validation.diagnostics:type_name -> delivery.deployer.v1.Diagnostic
+	51, // 0: delivery.deployer.v1.ValidateRequest.target:type_name -> delivery.deployer.v1.Target
+	52, // 1: delivery.deployer.v1.ValidateRequest.pace:type_name -> delivery.deployer.v1.Pace
+	53, // 2: delivery.deployer.v1.Validation.diagnostics:type_name -> delivery.deployer.v1.Diagnostic
 	6,  // 3: delivery.deployer.v1.Validation.instances:type_name -> delivery.deployer.v1.DesiredInstance
-	49, // 4: delivery.deployer.v1.InspectRequest.target:type_name -> delivery.deployer.v1.Target
-	49, // 5: delivery.deployer.v1.InspectRequest.previous:type_name -> delivery.deployer.v1.Target
+	51, // 4: delivery.deployer.v1.InspectRequest.target:type_name -> delivery.deployer.v1.Target
+	51, // 5: delivery.deployer.v1.InspectRequest.previous:type_name -> delivery.deployer.v1.Target
 	44, // 6: delivery.deployer.v1.InspectRequest.opaque:type_name -> delivery.deployer.v1.InspectRequest.OpaqueEntry
-	52, // 7: delivery.deployer.v1.InspectRequest.timeout:type_name -> google.protobuf.Duration
-	49, // 8: delivery.deployer.v1.PreviewRequest.target:type_name -> delivery.deployer.v1.Target
-	53, // 9: delivery.deployer.v1.PreviewRequest.revision:type_name -> delivery.deployer.v1.Revision
-	54, // 10: delivery.deployer.v1.PreviewRequest.state:type_name -> delivery.deployer.v1.TargetState
-	51, // 11: delivery.deployer.v1.PreviewResponse.findings:type_name -> delivery.deployer.v1.Diagnostic
-	49, // 12: delivery.deployer.v1.AcquireRequest.target:type_name -> delivery.deployer.v1.Target
-	49, // 13: delivery.deployer.v1.AcquireRequest.previous:type_name -> delivery.deployer.v1.Target
-	55, // 14: delivery.deployer.v1.AcquireRequest.operation:type_name -> delivery.deployer.v1.Operation
-	52, // 15: delivery.deployer.v1.AcquireRequest.lease:type_name -> google.protobuf.Duration
-	49, // 16: delivery.deployer.v1.RenewRequest.target:type_name -> delivery.deployer.v1.Target
-	49, // 17: delivery.deployer.v1.RenewRequest.previous:type_name -> delivery.deployer.v1.Target
-	52, // 18: delivery.deployer.v1.RenewRequest.lease:type_name -> google.protobuf.Duration
-	49, // 19: delivery.deployer.v1.ReleaseRequest.target:type_name -> delivery.deployer.v1.Target
-	49, // 20: delivery.deployer.v1.ReleaseRequest.previous:type_name -> delivery.deployer.v1.Target
-	49, // 21: delivery.deployer.v1.Mutation.target:type_name -> delivery.deployer.v1.Target
-	55, // 22: delivery.deployer.v1.Mutation.operation:type_name -> delivery.deployer.v1.Operation
-	16, // 23: delivery.deployer.v1.PrepareRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	53, // 24: delivery.deployer.v1.PrepareRequest.revision:type_name -> delivery.deployer.v1.Revision
-	16, // 25: delivery.deployer.v1.StageRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	16, // 26: delivery.deployer.v1.ActivateRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	50, // 27: delivery.deployer.v1.ActivateRequest.pace:type_name -> delivery.deployer.v1.Pace
-	16, // 28: delivery.deployer.v1.RetireRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	52, // 29: delivery.deployer.v1.RetireRequest.drain_timeout:type_name -> google.protobuf.Duration
-	16, // 30: delivery.deployer.v1.RemoveRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	49, // 31: delivery.deployer.v1.ShiftRequest.target:type_name -> delivery.deployer.v1.Target
-	55, // 32: delivery.deployer.v1.ShiftRequest.operation:type_name -> delivery.deployer.v1.Operation
-	45, // 33: delivery.deployer.v1.ShiftRequest.shares:type_name -> delivery.deployer.v1.ShiftRequest.SharesEntry
-	56, // 34: delivery.deployer.v1.Progress.event:type_name -> delivery.deployer.v1.Event
-	24, // 35: delivery.deployer.v1.Progress.result:type_name -> delivery.deployer.v1.Result
-	49, // 36: delivery.deployer.v1.CheckRequest.target:type_name -> delivery.deployer.v1.Target
-	57, // 37: delivery.deployer.v1.CheckRequest.probe:type_name -> delivery.deployer.v1.Probe
-	52, // 38: delivery.deployer.v1.CheckRequest.timeout:type_name -> google.protobuf.Duration
-	52, // 39: delivery.deployer.v1.CheckRequest.wait:type_name -> google.protobuf.Duration
-	49, // 40: delivery.deployer.v1.RecordRequest.target:type_name -> delivery.deployer.v1.Target
-	49, // 41: delivery.deployer.v1.RecordRequest.previous:type_name -> delivery.deployer.v1.Target
-	58, // 42: delivery.deployer.v1.RecordRequest.entry:type_name -> delivery.deployer.v1.Entry
-	49, // 43: delivery.deployer.v1.HistoryRequest.target:type_name -> delivery.deployer.v1.Target
-	59, // 44: delivery.deployer.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
-	58, // 45: delivery.deployer.v1.HistoryResponse.entries:type_name -> delivery.deployer.v1.Entry
-	49, // 46: delivery.deployer.v1.PruneRequest.target:type_name -> delivery.deployer.v1.Target
-	46, // 47: delivery.deployer.v1.PruneResult.removed:type_name -> delivery.deployer.v1.PruneResult.RemovedEntry
-	49, // 48: delivery.deployer.v1.LogsRequest.target:type_name -> delivery.deployer.v1.Target
-	16, // 49: delivery.deployer.v1.RunRequest.mutation:type_name -> delivery.deployer.v1.Mutation
-	52, // 50: delivery.deployer.v1.RunRequest.timeout:type_name -> google.protobuf.Duration
-	47, // 51: delivery.deployer.v1.RunStageRequest.environment:type_name -> delivery.deployer.v1.RunStageRequest.EnvironmentEntry
-	48, // 52: delivery.deployer.v1.RunStageRequest.secrets:type_name -> delivery.deployer.v1.RunStageRequest.SecretsEntry
-	52, // 53: delivery.deployer.v1.RunStageRequest.timeout:type_name -> google.protobuf.Duration
-	56, // 54: delivery.deployer.v1.RunProgress.event:type_name -> delivery.deployer.v1.Event
-	39, // 55: delivery.deployer.v1.RunProgress.result:type_name -> delivery.deployer.v1.RunResult
-	33, // 56: delivery.deployer.v1.PruneResult.RemovedEntry.value:type_name -> delivery.deployer.v1.RevisionList
-	0,  // 57: delivery.deployer.v1.Deployer.Describe:input_type -> delivery.deployer.v1.DescribeRequest
-	2,  // 58: delivery.deployer.v1.Deployer.Configure:input_type -> delivery.deployer.v1.ConfigureRequest
-	4,  // 59: delivery.deployer.v1.Deployer.Validate:input_type -> delivery.deployer.v1.ValidateRequest
-	7,  // 60: delivery.deployer.v1.Deployer.Inspect:input_type -> delivery.deployer.v1.InspectRequest
-	8,  // 61: delivery.deployer.v1.Deployer.Preview:input_type -> delivery.deployer.v1.PreviewRequest
-	10, // 62: delivery.deployer.v1.Deployer.Acquire:input_type -> delivery.deployer.v1.AcquireRequest
-	12, // 63: delivery.deployer.v1.Deployer.Renew:input_type -> delivery.deployer.v1.RenewRequest
-	14, // 64: delivery.deployer.v1.Deployer.Release:input_type -> delivery.deployer.v1.ReleaseRequest
-	17, // 65: delivery.deployer.v1.Deployer.Prepare:input_type -> delivery.deployer.v1.PrepareRequest
-	18, // 66: delivery.deployer.v1.Deployer.Stage:input_type -> delivery.deployer.v1.StageRequest
-	25, // 67: delivery.deployer.v1.Deployer.Check:input_type -> delivery.deployer.v1.CheckRequest
-	19, // 68: delivery.deployer.v1.Deployer.Activate:input_type -> delivery.deployer.v1.ActivateRequest
-	20, // 69: delivery.deployer.v1.Deployer.Retire:input_type -> delivery.deployer.v1.RetireRequest
-	22, // 70: delivery.deployer.v1.Deployer.Shift:input_type -> delivery.deployer.v1.ShiftRequest
-	21, // 71: delivery.deployer.v1.Deployer.Remove:input_type -> delivery.deployer.v1.RemoveRequest
-	27, // 72: delivery.deployer.v1.Deployer.Record:input_type -> delivery.deployer.v1.RecordRequest
-	29, // 73: delivery.deployer.v1.Deployer.History:input_type -> delivery.deployer.v1.HistoryRequest
-	31, // 74: delivery.deployer.v1.Deployer.Prune:input_type -> delivery.deployer.v1.PruneRequest
-	34, // 75: delivery.deployer.v1.Deployer.Logs:input_type -> delivery.deployer.v1.LogsRequest
-	36, // 76: delivery.deployer.v1.Deployer.Run:input_type -> delivery.deployer.v1.RunRequest
-	37, // 77: delivery.deployer.v1.Deployer.RunStage:input_type -> delivery.deployer.v1.RunStageRequest
-	40, // 78: delivery.deployer.v1.Deployer.Cancel:input_type -> delivery.deployer.v1.CancelRequest
-	42, // 79: delivery.deployer.v1.Deployer.Attend:input_type -> delivery.deployer.v1.AttendRequest
-	1,  // 80: delivery.deployer.v1.Deployer.Describe:output_type -> delivery.deployer.v1.Description
-	3,  // 81: delivery.deployer.v1.Deployer.Configure:output_type -> delivery.deployer.v1.ConfigureResponse
-	5,  // 82: delivery.deployer.v1.Deployer.Validate:output_type -> delivery.deployer.v1.Validation
-	54, // 83: delivery.deployer.v1.Deployer.Inspect:output_type -> delivery.deployer.v1.TargetState
-	9,  // 84: delivery.deployer.v1.Deployer.Preview:output_type -> delivery.deployer.v1.PreviewResponse
-	11, // 85: delivery.deployer.v1.Deployer.Acquire:output_type -> delivery.deployer.v1.Lock
-	13, // 86: delivery.deployer.v1.Deployer.Renew:output_type -> delivery.deployer.v1.RenewResponse
-	15, // 87: delivery.deployer.v1.Deployer.Release:output_type -> delivery.deployer.v1.ReleaseResponse
-	23, // 88: delivery.deployer.v1.Deployer.Prepare:output_type -> delivery.deployer.v1.Progress
-	23, // 89: delivery.deployer.v1.Deployer.Stage:output_type -> delivery.deployer.v1.Progress
-	26, // 90: delivery.deployer.v1.Deployer.Check:output_type -> delivery.deployer.v1.CheckResult
-	23, // 91: delivery.deployer.v1.Deployer.Activate:output_type -> delivery.deployer.v1.Progress
-	23, // 92: delivery.deployer.v1.Deployer.Retire:output_type -> delivery.deployer.v1.Progress
-	24, // 93: delivery.deployer.v1.Deployer.Shift:output_type -> delivery.deployer.v1.Result
-	23, // 94: delivery.deployer.v1.Deployer.Remove:output_type -> delivery.deployer.v1.Progress
-	28, // 95: delivery.deployer.v1.Deployer.Record:output_type -> delivery.deployer.v1.RecordResponse
-	30, // 96: delivery.deployer.v1.Deployer.History:output_type -> delivery.deployer.v1.HistoryResponse
-	32, // 97: delivery.deployer.v1.Deployer.Prune:output_type -> delivery.deployer.v1.PruneResult
-	35, // 98: delivery.deployer.v1.Deployer.Logs:output_type -> delivery.deployer.v1.LogLine
-	38, // 99: delivery.deployer.v1.Deployer.Run:output_type -> delivery.deployer.v1.RunProgress
-	38, // 100: delivery.deployer.v1.Deployer.RunStage:output_type -> delivery.deployer.v1.RunProgress
-	41, // 101: delivery.deployer.v1.Deployer.Cancel:output_type -> delivery.deployer.v1.CancelResponse
-	43, // 102: delivery.deployer.v1.Deployer.Attend:output_type -> delivery.deployer.v1.Beat
-	80, // [80:103] is the sub-list for method output_type
-	57, // [57:80] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	54, // 7: delivery.deployer.v1.InspectRequest.timeout:type_name -> google.protobuf.Duration
+	51, // 8: delivery.deployer.v1.PreviewRequest.target:type_name -> delivery.deployer.v1.Target
+	55, // 9: delivery.deployer.v1.PreviewRequest.revision:type_name -> delivery.deployer.v1.Revision
+	56, // 10: delivery.deployer.v1.PreviewRequest.state:type_name -> delivery.deployer.v1.TargetState
+	53, // 11: delivery.deployer.v1.PreviewResponse.findings:type_name -> delivery.deployer.v1.Diagnostic
+	51, // 12: delivery.deployer.v1.AcquireRequest.target:type_name -> delivery.deployer.v1.Target
+	51, // 13: delivery.deployer.v1.AcquireRequest.previous:type_name -> delivery.deployer.v1.Target
+	57, // 14: delivery.deployer.v1.AcquireRequest.operation:type_name -> delivery.deployer.v1.Operation
+	54, // 15: delivery.deployer.v1.AcquireRequest.lease:type_name -> google.protobuf.Duration
+	45, // 16: delivery.deployer.v1.AcquireRequest.opaque:type_name -> delivery.deployer.v1.AcquireRequest.OpaqueEntry
+	56, // 17: delivery.deployer.v1.Lock.state:type_name -> delivery.deployer.v1.TargetState
+	51, // 18: delivery.deployer.v1.RenewRequest.target:type_name -> delivery.deployer.v1.Target
+	51, // 19: delivery.deployer.v1.RenewRequest.previous:type_name -> delivery.deployer.v1.Target
+	54, // 20: delivery.deployer.v1.RenewRequest.lease:type_name -> google.protobuf.Duration
+	51, // 21: delivery.deployer.v1.ReleaseRequest.target:type_name -> delivery.deployer.v1.Target
+	51, // 22: delivery.deployer.v1.ReleaseRequest.previous:type_name -> delivery.deployer.v1.Target
+	51, // 23: delivery.deployer.v1.Mutation.target:type_name -> delivery.deployer.v1.Target
+	57, // 24: delivery.deployer.v1.Mutation.operation:type_name -> delivery.deployer.v1.Operation
+	16, // 25: delivery.deployer.v1.PrepareRequest.mutation:type_name -> delivery.deployer.v1.Mutation
+	55, // 26: delivery.deployer.v1.PrepareRequest.revision:type_name -> delivery.deployer.v1.Revision
+	16, // 27: delivery.deployer.v1.StageRequest.mutation:type_name -> delivery.deployer.v1.Mutation
+	16, // 28: delivery.deployer.v1.ActivateRequest.mutation:type_name -> delivery.deployer.v1.Mutation
+	52, // 29: delivery.deployer.v1.ActivateRequest.pace:type_name -> delivery.deployer.v1.Pace
+	16, // 30: delivery.deployer.v1.RetireRequest.mutation:type_name -> delivery.deployer.v1.Mutation
+	54, // 31: delivery.deployer.v1.RetireRequest.drain_timeout:type_name -> google.protobuf.Duration
+	16, // 32: delivery.deployer.v1.RemoveRequest.mutation:type_name -> delivery.deployer.v1.Mutation
+	51, // 33: delivery.deployer.v1.ShiftRequest.target:type_name -> delivery.deployer.v1.Target
+	57, // 34: delivery.deployer.v1.ShiftRequest.operation:type_name -> delivery.deployer.v1.Operation
+	46, // 35: delivery.deployer.v1.ShiftRequest.shares:type_name -> delivery.deployer.v1.ShiftRequest.SharesEntry
+	58, // 36: delivery.deployer.v1.Progress.event:type_name -> delivery.deployer.v1.Event
+	24, // 37: delivery.deployer.v1.Progress.result:type_name -> delivery.deployer.v1.Result
+	51, // 38: delivery.deployer.v1.CheckRequest.target:type_name -> delivery.deployer.v1.Target
+	59, // 39: delivery.deployer.v1.CheckRequest.probe:type_name -> delivery.deployer.v1.Probe
+	54, // 40: delivery.deployer.v1.CheckRequest.timeout:type_name -> google.protobuf.Duration
+	54, // 41: delivery.deployer.v1.CheckRequest.wait:type_name -> google.protobuf.Duration
+	51, // 42: delivery.deployer.v1.RecordRequest.target:type_name -> delivery.deployer.v1.Target
+	51, // 43: delivery.deployer.v1.RecordRequest.previous:type_name -> delivery.deployer.v1.Target
+	60, // 44: delivery.deployer.v1.RecordRequest.entry:type_name -> delivery.deployer.v1.Entry
+	51, // 45: delivery.deployer.v1.HistoryRequest.target:type_name -> delivery.deployer.v1.Target
+	61, // 46: delivery.deployer.v1.HistoryRequest.since:type_name -> google.protobuf.Timestamp
+	60, // 47: delivery.deployer.v1.HistoryResponse.entries:type_name -> delivery.deployer.v1.Entry
+	51, // 48: delivery.deployer.v1.PruneRequest.target:type_name -> delivery.deployer.v1.Target
+	47, // 49: delivery.deployer.v1.PruneResult.removed:type_name -> delivery.deployer.v1.PruneResult.RemovedEntry
+	51, // 50: delivery.deployer.v1.LogsRequest.target:type_name -> delivery.deployer.v1.Target
+	16, // 51: delivery.deployer.v1.RunRequest.mutation:type_name -> delivery.deployer.v1.Mutation
+	54, // 52: delivery.deployer.v1.RunRequest.timeout:type_name -> google.protobuf.Duration
+	48, // 53: delivery.deployer.v1.RunRequest.environment:type_name -> delivery.deployer.v1.RunRequest.EnvironmentEntry
+	49, // 54: delivery.deployer.v1.RunStageRequest.environment:type_name -> delivery.deployer.v1.RunStageRequest.EnvironmentEntry
+	50, // 55: delivery.deployer.v1.RunStageRequest.secrets:type_name -> delivery.deployer.v1.RunStageRequest.SecretsEntry
+	54, // 56: delivery.deployer.v1.RunStageRequest.timeout:type_name -> google.protobuf.Duration
+	58, // 57: delivery.deployer.v1.RunProgress.event:type_name -> delivery.deployer.v1.Event
+	39, // 58: delivery.deployer.v1.RunProgress.result:type_name -> delivery.deployer.v1.RunResult
+	33, // 59: delivery.deployer.v1.PruneResult.RemovedEntry.value:type_name -> delivery.deployer.v1.RevisionList
+	0,  // 60: delivery.deployer.v1.Deployer.Describe:input_type -> delivery.deployer.v1.DescribeRequest
+	2,  // 61: delivery.deployer.v1.Deployer.Configure:input_type -> delivery.deployer.v1.ConfigureRequest
+	4,  // 62: delivery.deployer.v1.Deployer.Validate:input_type -> delivery.deployer.v1.ValidateRequest
+	7,  // 63: delivery.deployer.v1.Deployer.Inspect:input_type -> delivery.deployer.v1.InspectRequest
+	8,  // 64: delivery.deployer.v1.Deployer.Preview:input_type -> delivery.deployer.v1.PreviewRequest
+	10, // 65: delivery.deployer.v1.Deployer.Acquire:input_type -> delivery.deployer.v1.AcquireRequest
+	12, // 66: delivery.deployer.v1.Deployer.Renew:input_type -> delivery.deployer.v1.RenewRequest
+	14, // 67: delivery.deployer.v1.Deployer.Release:input_type -> delivery.deployer.v1.ReleaseRequest
+	17, // 68: delivery.deployer.v1.Deployer.Prepare:input_type -> delivery.deployer.v1.PrepareRequest
+	18, // 69: delivery.deployer.v1.Deployer.Stage:input_type -> delivery.deployer.v1.StageRequest
+	25, // 70: delivery.deployer.v1.Deployer.Check:input_type -> delivery.deployer.v1.CheckRequest
+	19, // 71: delivery.deployer.v1.Deployer.Activate:input_type -> delivery.deployer.v1.ActivateRequest
+	20, // 72: delivery.deployer.v1.Deployer.Retire:input_type -> delivery.deployer.v1.RetireRequest
+	22, // 73: delivery.deployer.v1.Deployer.Shift:input_type -> delivery.deployer.v1.ShiftRequest
+	21, // 74: delivery.deployer.v1.Deployer.Remove:input_type -> delivery.deployer.v1.RemoveRequest
+	27, // 75: delivery.deployer.v1.Deployer.Record:input_type -> delivery.deployer.v1.RecordRequest
+	29, // 76: delivery.deployer.v1.Deployer.History:input_type -> delivery.deployer.v1.HistoryRequest
+	31, // 77: delivery.deployer.v1.Deployer.Prune:input_type -> delivery.deployer.v1.PruneRequest
+	34, // 78: delivery.deployer.v1.Deployer.Logs:input_type -> delivery.deployer.v1.LogsRequest
+	36, // 79: delivery.deployer.v1.Deployer.Run:input_type -> delivery.deployer.v1.RunRequest
+	37, // 80: delivery.deployer.v1.Deployer.RunStage:input_type -> delivery.deployer.v1.RunStageRequest
+	40, // 81: delivery.deployer.v1.Deployer.Cancel:input_type -> delivery.deployer.v1.CancelRequest
+	42, // 82: delivery.deployer.v1.Deployer.Attend:input_type -> delivery.deployer.v1.AttendRequest
+	1,  // 83: delivery.deployer.v1.Deployer.Describe:output_type -> delivery.deployer.v1.Description
+	3,  // 84: delivery.deployer.v1.Deployer.Configure:output_type -> delivery.deployer.v1.ConfigureResponse
+	5,  // 85: delivery.deployer.v1.Deployer.Validate:output_type -> delivery.deployer.v1.Validation
+	56, // 86: delivery.deployer.v1.Deployer.Inspect:output_type -> delivery.deployer.v1.TargetState
+	9,  // 87: delivery.deployer.v1.Deployer.Preview:output_type -> delivery.deployer.v1.PreviewResponse
+	11, // 88: delivery.deployer.v1.Deployer.Acquire:output_type -> delivery.deployer.v1.Lock
+	13, // 89: delivery.deployer.v1.Deployer.Renew:output_type -> delivery.deployer.v1.RenewResponse
+	15, // 90: delivery.deployer.v1.Deployer.Release:output_type -> delivery.deployer.v1.ReleaseResponse
+	23, // 91: delivery.deployer.v1.Deployer.Prepare:output_type -> delivery.deployer.v1.Progress
+	23, // 92: delivery.deployer.v1.Deployer.Stage:output_type -> delivery.deployer.v1.Progress
+	26, // 93: delivery.deployer.v1.Deployer.Check:output_type -> delivery.deployer.v1.CheckResult
+	23, // 94: delivery.deployer.v1.Deployer.Activate:output_type -> delivery.deployer.v1.Progress
+	23, // 95: delivery.deployer.v1.Deployer.Retire:output_type -> delivery.deployer.v1.Progress
+	24, // 96: delivery.deployer.v1.Deployer.Shift:output_type -> delivery.deployer.v1.Result
+	23, // 97: delivery.deployer.v1.Deployer.Remove:output_type -> delivery.deployer.v1.Progress
+	28, // 98: delivery.deployer.v1.Deployer.Record:output_type -> delivery.deployer.v1.RecordResponse
+	30, // 99: delivery.deployer.v1.Deployer.History:output_type -> delivery.deployer.v1.HistoryResponse
+	32, // 100: delivery.deployer.v1.Deployer.Prune:output_type -> delivery.deployer.v1.PruneResult
+	35, // 101: delivery.deployer.v1.Deployer.Logs:output_type -> delivery.deployer.v1.LogLine
+	38, // 102: delivery.deployer.v1.Deployer.Run:output_type -> delivery.deployer.v1.RunProgress
+	38, // 103: delivery.deployer.v1.Deployer.RunStage:output_type -> delivery.deployer.v1.RunProgress
+	41, // 104: delivery.deployer.v1.Deployer.Cancel:output_type -> delivery.deployer.v1.CancelResponse
+	43, // 105: delivery.deployer.v1.Deployer.Attend:output_type -> delivery.deployer.v1.Beat
+	83, // [83:106] is the sub-list for method output_type
+	60, // [60:83] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_delivery_deployer_v1_deployer_proto_init() }
@@ -3036,7 +3074,7 @@ func file_delivery_deployer_v1_deployer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_delivery_deployer_v1_deployer_proto_rawDesc), len(file_delivery_deployer_v1_deployer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   49,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -957,6 +957,8 @@ type Entry struct {
 	Runs          map[string]string      `protobuf:"bytes,11,rep,name=runs,proto3" json:"runs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Outcome       string                 `protobuf:"bytes,12,opt,name=outcome,proto3" json:"outcome,omitempty"` // succeeded, reverted, revert_failed, failed, cancelled
 	Reason        string                 `protobuf:"bytes,13,opt,name=reason,proto3" json:"reason,omitempty"`
+	Strategy      string                 `protobuf:"bytes,14,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	Steps         []*EntryStep           `protobuf:"bytes,15,rep,name=steps,proto3" json:"steps,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1082,6 +1084,97 @@ func (x *Entry) GetReason() string {
 	return ""
 }
 
+func (x *Entry) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *Entry) GetSteps() []*EntryStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+// EntryStep is one part of an operation.
+type EntryStep struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Instances     []string               `protobuf:"bytes,2,rep,name=instances,proto3" json:"instances,omitempty"`
+	Started       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=started,proto3" json:"started,omitempty"`
+	Ended         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=ended,proto3" json:"ended,omitempty"`
+	Error         string                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"` // why it failed; empty: it did not
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EntryStep) Reset() {
+	*x = EntryStep{}
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EntryStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EntryStep) ProtoMessage() {}
+
+func (x *EntryStep) ProtoReflect() protoreflect.Message {
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EntryStep.ProtoReflect.Descriptor instead.
+func (*EntryStep) Descriptor() ([]byte, []int) {
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *EntryStep) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *EntryStep) GetInstances() []string {
+	if x != nil {
+		return x.Instances
+	}
+	return nil
+}
+
+func (x *EntryStep) GetStarted() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Started
+	}
+	return nil
+}
+
+func (x *EntryStep) GetEnded() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *EntryStep) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // Event is one sign of life from a long call.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1097,7 +1190,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[12]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1202,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[12]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1215,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{12}
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1180,7 +1273,7 @@ type Diagnostic struct {
 
 func (x *Diagnostic) Reset() {
 	*x = Diagnostic{}
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[13]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1285,7 @@ func (x *Diagnostic) String() string {
 func (*Diagnostic) ProtoMessage() {}
 
 func (x *Diagnostic) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[13]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1298,7 @@ func (x *Diagnostic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Diagnostic.ProtoReflect.Descriptor instead.
 func (*Diagnostic) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{13}
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Diagnostic) GetWarning() bool {
@@ -1248,7 +1341,7 @@ type Pace struct {
 
 func (x *Pace) Reset() {
 	*x = Pace{}
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[14]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1260,7 +1353,7 @@ func (x *Pace) String() string {
 func (*Pace) ProtoMessage() {}
 
 func (x *Pace) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[14]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1273,7 +1366,7 @@ func (x *Pace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pace.ProtoReflect.Descriptor instead.
 func (*Pace) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{14}
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Pace) GetMaxUnavailable() int64 {
@@ -1297,19 +1390,22 @@ func (x *Pace) GetMinReady() *durationpb.Duration {
 	return nil
 }
 
-// Probe is one health check. At most one field is set.
+// Probe is one health check. At most one field is set. A deployer refuses a
+// probe with fields that it does not know, with the code unsupported: without
+// them it would pass what should not.
 type Probe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Http          *HTTPProbe             `protobuf:"bytes,1,opt,name=http,proto3" json:"http,omitempty"`
 	Tcp           *TCPProbe              `protobuf:"bytes,2,opt,name=tcp,proto3" json:"tcp,omitempty"`
 	Command       *CommandProbe          `protobuf:"bytes,3,opt,name=command,proto3" json:"command,omitempty"`
+	Grpc          *GRPCProbe             `protobuf:"bytes,4,opt,name=grpc,proto3" json:"grpc,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Probe) Reset() {
 	*x = Probe{}
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[15]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1417,7 @@ func (x *Probe) String() string {
 func (*Probe) ProtoMessage() {}
 
 func (x *Probe) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[15]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1430,7 @@ func (x *Probe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Probe.ProtoReflect.Descriptor instead.
 func (*Probe) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{15}
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Probe) GetHttp() *HTTPProbe {
@@ -1358,21 +1454,32 @@ func (x *Probe) GetCommand() *CommandProbe {
 	return nil
 }
 
-// HTTPProbe passes with 2xx and 3xx.
+func (x *Probe) GetGrpc() *GRPCProbe {
+	if x != nil {
+		return x.Grpc
+	}
+	return nil
+}
+
+// HTTPProbe makes one request; redirects are not followed.
 type HTTPProbe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Scheme        string                 `protobuf:"bytes,1,opt,name=scheme,proto3" json:"scheme,omitempty"` // http, https
-	Host          string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	Scheme        string                 `protobuf:"bytes,1,opt,name=scheme,proto3" json:"scheme,omitempty"` // http (also when empty), https
+	Host          string                 `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`     // empty: 127.0.0.1
 	Port          int64                  `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
 	Path          string                 `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
 	Headers       map[string]string      `protobuf:"bytes,5,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Method        string                 `protobuf:"bytes,6,opt,name=method,proto3" json:"method,omitempty"`                              // empty: GET
+	Statuses      []*StatusRange         `protobuf:"bytes,7,rep,name=statuses,proto3" json:"statuses,omitempty"`                          // that pass; none: 200 to 399
+	BodyMatches   string                 `protobuf:"bytes,8,opt,name=body_matches,json=bodyMatches,proto3" json:"body_matches,omitempty"` // RE2, for the first 64 KiB; empty: any body
+	Tls           *ProbeTLS              `protobuf:"bytes,9,opt,name=tls,proto3" json:"tls,omitempty"`                                    // absent: the certificate is not verified
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HTTPProbe) Reset() {
 	*x = HTTPProbe{}
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[16]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1491,7 @@ func (x *HTTPProbe) String() string {
 func (*HTTPProbe) ProtoMessage() {}
 
 func (x *HTTPProbe) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[16]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1504,7 @@ func (x *HTTPProbe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HTTPProbe.ProtoReflect.Descriptor instead.
 func (*HTTPProbe) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{16}
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HTTPProbe) GetScheme() string {
@@ -1435,6 +1542,140 @@ func (x *HTTPProbe) GetHeaders() map[string]string {
 	return nil
 }
 
+func (x *HTTPProbe) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *HTTPProbe) GetStatuses() []*StatusRange {
+	if x != nil {
+		return x.Statuses
+	}
+	return nil
+}
+
+func (x *HTTPProbe) GetBodyMatches() string {
+	if x != nil {
+		return x.BodyMatches
+	}
+	return ""
+}
+
+func (x *HTTPProbe) GetTls() *ProbeTLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+// StatusRange has both ends in it.
+type StatusRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          int64                  `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	To            int64                  `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusRange) Reset() {
+	*x = StatusRange{}
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusRange) ProtoMessage() {}
+
+func (x *StatusRange) ProtoReflect() protoreflect.Message {
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusRange.ProtoReflect.Descriptor instead.
+func (*StatusRange) Descriptor() ([]byte, []int) {
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StatusRange) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *StatusRange) GetTo() int64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+// ProbeTLS verifies the certificate that a probe meets.
+type ProbeTLS struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ServerName    string                 `protobuf:"bytes,1,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
+	Ca            string                 `protobuf:"bytes,2,opt,name=ca,proto3" json:"ca,omitempty"` // PEM; empty: the roots of the machine that probes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeTLS) Reset() {
+	*x = ProbeTLS{}
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeTLS) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeTLS) ProtoMessage() {}
+
+func (x *ProbeTLS) ProtoReflect() protoreflect.Message {
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeTLS.ProtoReflect.Descriptor instead.
+func (*ProbeTLS) Descriptor() ([]byte, []int) {
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ProbeTLS) GetServerName() string {
+	if x != nil {
+		return x.ServerName
+	}
+	return ""
+}
+
+func (x *ProbeTLS) GetCa() string {
+	if x != nil {
+		return x.Ca
+	}
+	return ""
+}
+
 // TCPProbe opens a connection.
 type TCPProbe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1446,7 +1687,7 @@ type TCPProbe struct {
 
 func (x *TCPProbe) Reset() {
 	*x = TCPProbe{}
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[17]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1699,7 @@ func (x *TCPProbe) String() string {
 func (*TCPProbe) ProtoMessage() {}
 
 func (x *TCPProbe) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[17]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1712,7 @@ func (x *TCPProbe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TCPProbe.ProtoReflect.Descriptor instead.
 func (*TCPProbe) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{17}
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TCPProbe) GetHost() string {
@@ -1488,6 +1729,83 @@ func (x *TCPProbe) GetPort() int64 {
 	return 0
 }
 
+// GRPCProbe asks grpc.health.v1.Health/Check; SERVING passes.
+type GRPCProbe struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Host          string                 `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"` // empty: 127.0.0.1
+	Port          int64                  `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	Service       string                 `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"` // empty: the server as a whole
+	Secure        bool                   `protobuf:"varint,4,opt,name=secure,proto3" json:"secure,omitempty"`  // over TLS
+	Tls           *ProbeTLS              `protobuf:"bytes,5,opt,name=tls,proto3" json:"tls,omitempty"`         // with secure; absent: the certificate is not verified
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GRPCProbe) Reset() {
+	*x = GRPCProbe{}
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GRPCProbe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GRPCProbe) ProtoMessage() {}
+
+func (x *GRPCProbe) ProtoReflect() protoreflect.Message {
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GRPCProbe.ProtoReflect.Descriptor instead.
+func (*GRPCProbe) Descriptor() ([]byte, []int) {
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GRPCProbe) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+func (x *GRPCProbe) GetPort() int64 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *GRPCProbe) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *GRPCProbe) GetSecure() bool {
+	if x != nil {
+		return x.Secure
+	}
+	return false
+}
+
+func (x *GRPCProbe) GetTls() *ProbeTLS {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
 // CommandProbe runs a shell command; status 0 passes.
 type CommandProbe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1498,7 +1816,7 @@ type CommandProbe struct {
 
 func (x *CommandProbe) Reset() {
 	*x = CommandProbe{}
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[18]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1828,7 @@ func (x *CommandProbe) String() string {
 func (*CommandProbe) ProtoMessage() {}
 
 func (x *CommandProbe) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[18]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1841,7 @@ func (x *CommandProbe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandProbe.ProtoReflect.Descriptor instead.
 func (*CommandProbe) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{18}
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CommandProbe) GetCommand() string {
@@ -1552,7 +1870,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[19]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1882,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[19]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1895,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{19}
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Error) GetCode() string {
@@ -1648,7 +1966,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[20]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1978,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_delivery_deployer_v1_types_proto_msgTypes[20]
+	mi := &file_delivery_deployer_v1_types_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1991,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{20}
+	return file_delivery_deployer_v1_types_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Holder) GetActor() string {
@@ -1795,7 +2113,7 @@ const file_delivery_deployer_v1_types_proto_rawDesc = "" +
 	"\x04what\x18\x01 \x01(\tR\x04what\x12\x1a\n" +
 	"\bexpected\x18\x02 \x01(\tR\bexpected\x12\x16\n" +
 	"\x06actual\x18\x03 \x01(\tR\x06actual\x12\x0e\n" +
-	"\x02by\x18\x04 \x01(\tR\x02by\"\xea\x04\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\"\xbd\x05\n" +
 	"\x05Entry\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\x03R\x06schema\x12\x14\n" +
 	"\x05phase\x18\x02 \x01(\tR\x05phase\x12=\n" +
@@ -1814,13 +2132,21 @@ const file_delivery_deployer_v1_types_proto_rawDesc = "" +
 	" \x03(\v2%.delivery.deployer.v1.Entry.FromEntryR\x04from\x129\n" +
 	"\x04runs\x18\v \x03(\v2%.delivery.deployer.v1.Entry.RunsEntryR\x04runs\x12\x18\n" +
 	"\aoutcome\x18\f \x01(\tR\aoutcome\x12\x16\n" +
-	"\x06reason\x18\r \x01(\tR\x06reason\x1a7\n" +
+	"\x06reason\x18\r \x01(\tR\x06reason\x12\x1a\n" +
+	"\bstrategy\x18\x0e \x01(\tR\bstrategy\x125\n" +
+	"\x05steps\x18\x0f \x03(\v2\x1f.delivery.deployer.v1.EntryStepR\x05steps\x1a7\n" +
 	"\tFromEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a7\n" +
 	"\tRunsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa7\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbb\x01\n" +
+	"\tEntryStep\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
+	"\tinstances\x18\x02 \x03(\tR\tinstances\x124\n" +
+	"\astarted\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x120\n" +
+	"\x05ended\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05ended\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"\xa7\x01\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x14\n" +
@@ -1837,23 +2163,41 @@ const file_delivery_deployer_v1_types_proto_rawDesc = "" +
 	"\x04Pace\x12'\n" +
 	"\x0fmax_unavailable\x18\x01 \x01(\x03R\x0emaxUnavailable\x12\x14\n" +
 	"\x05surge\x18\x02 \x01(\x03R\x05surge\x126\n" +
-	"\tmin_ready\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bminReady\"\xac\x01\n" +
+	"\tmin_ready\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bminReady\"\xe1\x01\n" +
 	"\x05Probe\x123\n" +
 	"\x04http\x18\x01 \x01(\v2\x1f.delivery.deployer.v1.HTTPProbeR\x04http\x120\n" +
 	"\x03tcp\x18\x02 \x01(\v2\x1e.delivery.deployer.v1.TCPProbeR\x03tcp\x12<\n" +
-	"\acommand\x18\x03 \x01(\v2\".delivery.deployer.v1.CommandProbeR\acommand\"\xe3\x01\n" +
+	"\acommand\x18\x03 \x01(\v2\".delivery.deployer.v1.CommandProbeR\acommand\x123\n" +
+	"\x04grpc\x18\x04 \x01(\v2\x1f.delivery.deployer.v1.GRPCProbeR\x04grpc\"\x8f\x03\n" +
 	"\tHTTPProbe\x12\x16\n" +
 	"\x06scheme\x18\x01 \x01(\tR\x06scheme\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\x12\x12\n" +
 	"\x04port\x18\x03 \x01(\x03R\x04port\x12\x12\n" +
 	"\x04path\x18\x04 \x01(\tR\x04path\x12F\n" +
-	"\aheaders\x18\x05 \x03(\v2,.delivery.deployer.v1.HTTPProbe.HeadersEntryR\aheaders\x1a:\n" +
+	"\aheaders\x18\x05 \x03(\v2,.delivery.deployer.v1.HTTPProbe.HeadersEntryR\aheaders\x12\x16\n" +
+	"\x06method\x18\x06 \x01(\tR\x06method\x12=\n" +
+	"\bstatuses\x18\a \x03(\v2!.delivery.deployer.v1.StatusRangeR\bstatuses\x12!\n" +
+	"\fbody_matches\x18\b \x01(\tR\vbodyMatches\x120\n" +
+	"\x03tls\x18\t \x01(\v2\x1e.delivery.deployer.v1.ProbeTLSR\x03tls\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"2\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"1\n" +
+	"\vStatusRange\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\x03R\x02to\";\n" +
+	"\bProbeTLS\x12\x1f\n" +
+	"\vserver_name\x18\x01 \x01(\tR\n" +
+	"serverName\x12\x0e\n" +
+	"\x02ca\x18\x02 \x01(\tR\x02ca\"2\n" +
 	"\bTCPProbe\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\x03R\x04port\"(\n" +
+	"\x04port\x18\x02 \x01(\x03R\x04port\"\x97\x01\n" +
+	"\tGRPCProbe\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\x03R\x04port\x12\x18\n" +
+	"\aservice\x18\x03 \x01(\tR\aservice\x12\x16\n" +
+	"\x06secure\x18\x04 \x01(\bR\x06secure\x120\n" +
+	"\x03tls\x18\x05 \x01(\v2\x1e.delivery.deployer.v1.ProbeTLSR\x03tls\"(\n" +
 	"\fCommandProbe\x12\x18\n" +
 	"\acommand\x18\x01 \x01(\tR\acommand\"\xd9\x01\n" +
 	"\x05Error\x12\x12\n" +
@@ -1882,7 +2226,7 @@ func file_delivery_deployer_v1_types_proto_rawDescGZIP() []byte {
 	return file_delivery_deployer_v1_types_proto_rawDescData
 }
 
-var file_delivery_deployer_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_delivery_deployer_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_delivery_deployer_v1_types_proto_goTypes = []any{
 	(*Target)(nil),                // 0: delivery.deployer.v1.Target
 	(*RevisionInfo)(nil),          // 1: delivery.deployer.v1.RevisionInfo
@@ -1896,61 +2240,72 @@ var file_delivery_deployer_v1_types_proto_goTypes = []any{
 	(*Part)(nil),                  // 9: delivery.deployer.v1.Part
 	(*Drift)(nil),                 // 10: delivery.deployer.v1.Drift
 	(*Entry)(nil),                 // 11: delivery.deployer.v1.Entry
-	(*Event)(nil),                 // 12: delivery.deployer.v1.Event
-	(*Diagnostic)(nil),            // 13: delivery.deployer.v1.Diagnostic
-	(*Pace)(nil),                  // 14: delivery.deployer.v1.Pace
-	(*Probe)(nil),                 // 15: delivery.deployer.v1.Probe
-	(*HTTPProbe)(nil),             // 16: delivery.deployer.v1.HTTPProbe
-	(*TCPProbe)(nil),              // 17: delivery.deployer.v1.TCPProbe
-	(*CommandProbe)(nil),          // 18: delivery.deployer.v1.CommandProbe
-	(*Error)(nil),                 // 19: delivery.deployer.v1.Error
-	(*Holder)(nil),                // 20: delivery.deployer.v1.Holder
-	nil,                           // 21: delivery.deployer.v1.RevisionInfo.EnvironmentHashesEntry
-	nil,                           // 22: delivery.deployer.v1.Revision.EnvironmentEntry
-	nil,                           // 23: delivery.deployer.v1.Revision.SecretsEntry
-	nil,                           // 24: delivery.deployer.v1.Entry.FromEntry
-	nil,                           // 25: delivery.deployer.v1.Entry.RunsEntry
-	nil,                           // 26: delivery.deployer.v1.HTTPProbe.HeadersEntry
-	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*EntryStep)(nil),             // 12: delivery.deployer.v1.EntryStep
+	(*Event)(nil),                 // 13: delivery.deployer.v1.Event
+	(*Diagnostic)(nil),            // 14: delivery.deployer.v1.Diagnostic
+	(*Pace)(nil),                  // 15: delivery.deployer.v1.Pace
+	(*Probe)(nil),                 // 16: delivery.deployer.v1.Probe
+	(*HTTPProbe)(nil),             // 17: delivery.deployer.v1.HTTPProbe
+	(*StatusRange)(nil),           // 18: delivery.deployer.v1.StatusRange
+	(*ProbeTLS)(nil),              // 19: delivery.deployer.v1.ProbeTLS
+	(*TCPProbe)(nil),              // 20: delivery.deployer.v1.TCPProbe
+	(*GRPCProbe)(nil),             // 21: delivery.deployer.v1.GRPCProbe
+	(*CommandProbe)(nil),          // 22: delivery.deployer.v1.CommandProbe
+	(*Error)(nil),                 // 23: delivery.deployer.v1.Error
+	(*Holder)(nil),                // 24: delivery.deployer.v1.Holder
+	nil,                           // 25: delivery.deployer.v1.RevisionInfo.EnvironmentHashesEntry
+	nil,                           // 26: delivery.deployer.v1.Revision.EnvironmentEntry
+	nil,                           // 27: delivery.deployer.v1.Revision.SecretsEntry
+	nil,                           // 28: delivery.deployer.v1.Entry.FromEntry
+	nil,                           // 29: delivery.deployer.v1.Entry.RunsEntry
+	nil,                           // 30: delivery.deployer.v1.HTTPProbe.HeadersEntry
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
 }
 var file_delivery_deployer_v1_types_proto_depIdxs = []int32{
-	21, // 0: delivery.deployer.v1.RevisionInfo.environment_hashes:type_name -> delivery.deployer.v1.RevisionInfo.EnvironmentHashesEntry
+	25, // 0: delivery.deployer.v1.RevisionInfo.environment_hashes:type_name -> delivery.deployer.v1.RevisionInfo.EnvironmentHashesEntry
 	1,  // 1: delivery.deployer.v1.Revision.info:type_name -> delivery.deployer.v1.RevisionInfo
-	22, // 2: delivery.deployer.v1.Revision.environment:type_name -> delivery.deployer.v1.Revision.EnvironmentEntry
-	23, // 3: delivery.deployer.v1.Revision.secrets:type_name -> delivery.deployer.v1.Revision.SecretsEntry
+	26, // 2: delivery.deployer.v1.Revision.environment:type_name -> delivery.deployer.v1.Revision.EnvironmentEntry
+	27, // 3: delivery.deployer.v1.Revision.secrets:type_name -> delivery.deployer.v1.Revision.SecretsEntry
 	3,  // 4: delivery.deployer.v1.Revision.artifact:type_name -> delivery.deployer.v1.Artifact
-	27, // 5: delivery.deployer.v1.Operation.started:type_name -> google.protobuf.Timestamp
+	31, // 5: delivery.deployer.v1.Operation.started:type_name -> google.protobuf.Timestamp
 	1,  // 6: delivery.deployer.v1.TargetState.last_good:type_name -> delivery.deployer.v1.RevisionInfo
 	4,  // 7: delivery.deployer.v1.TargetState.unfinished:type_name -> delivery.deployer.v1.Operation
 	6,  // 8: delivery.deployer.v1.TargetState.failed:type_name -> delivery.deployer.v1.FailedRevision
 	7,  // 9: delivery.deployer.v1.TargetState.instances:type_name -> delivery.deployer.v1.Instance
 	1,  // 10: delivery.deployer.v1.FailedRevision.revision:type_name -> delivery.deployer.v1.RevisionInfo
-	27, // 11: delivery.deployer.v1.FailedRevision.time:type_name -> google.protobuf.Timestamp
+	31, // 11: delivery.deployer.v1.FailedRevision.time:type_name -> google.protobuf.Timestamp
 	8,  // 12: delivery.deployer.v1.Instance.slots:type_name -> delivery.deployer.v1.Slot
 	9,  // 13: delivery.deployer.v1.Instance.parts:type_name -> delivery.deployer.v1.Part
 	10, // 14: delivery.deployer.v1.Instance.drift:type_name -> delivery.deployer.v1.Drift
 	1,  // 15: delivery.deployer.v1.Slot.revision:type_name -> delivery.deployer.v1.RevisionInfo
-	27, // 16: delivery.deployer.v1.Slot.since:type_name -> google.protobuf.Timestamp
+	31, // 16: delivery.deployer.v1.Slot.since:type_name -> google.protobuf.Timestamp
 	4,  // 17: delivery.deployer.v1.Entry.operation:type_name -> delivery.deployer.v1.Operation
-	27, // 18: delivery.deployer.v1.Entry.time:type_name -> google.protobuf.Timestamp
+	31, // 18: delivery.deployer.v1.Entry.time:type_name -> google.protobuf.Timestamp
 	1,  // 19: delivery.deployer.v1.Entry.to:type_name -> delivery.deployer.v1.RevisionInfo
-	24, // 20: delivery.deployer.v1.Entry.from:type_name -> delivery.deployer.v1.Entry.FromEntry
-	25, // 21: delivery.deployer.v1.Entry.runs:type_name -> delivery.deployer.v1.Entry.RunsEntry
-	27, // 22: delivery.deployer.v1.Event.time:type_name -> google.protobuf.Timestamp
-	28, // 23: delivery.deployer.v1.Pace.min_ready:type_name -> google.protobuf.Duration
-	16, // 24: delivery.deployer.v1.Probe.http:type_name -> delivery.deployer.v1.HTTPProbe
-	17, // 25: delivery.deployer.v1.Probe.tcp:type_name -> delivery.deployer.v1.TCPProbe
-	18, // 26: delivery.deployer.v1.Probe.command:type_name -> delivery.deployer.v1.CommandProbe
-	26, // 27: delivery.deployer.v1.HTTPProbe.headers:type_name -> delivery.deployer.v1.HTTPProbe.HeadersEntry
-	20, // 28: delivery.deployer.v1.Error.holder:type_name -> delivery.deployer.v1.Holder
-	4,  // 29: delivery.deployer.v1.Holder.operation:type_name -> delivery.deployer.v1.Operation
-	27, // 30: delivery.deployer.v1.Holder.since:type_name -> google.protobuf.Timestamp
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	28, // 20: delivery.deployer.v1.Entry.from:type_name -> delivery.deployer.v1.Entry.FromEntry
+	29, // 21: delivery.deployer.v1.Entry.runs:type_name -> delivery.deployer.v1.Entry.RunsEntry
+	12, // 22: delivery.deployer.v1.Entry.steps:type_name -> delivery.deployer.v1.EntryStep
+	31, // 23: delivery.deployer.v1.EntryStep.started:type_name -> google.protobuf.Timestamp
+	31, // 24: delivery.deployer.v1.EntryStep.ended:type_name -> google.protobuf.Timestamp
+	31, // 25: delivery.deployer.v1.Event.time:type_name -> google.protobuf.Timestamp
+	32, // 26: delivery.deployer.v1.Pace.min_ready:type_name -> google.protobuf.Duration
+	17, // 27: delivery.deployer.v1.Probe.http:type_name -> delivery.deployer.v1.HTTPProbe
+	20, // 28: delivery.deployer.v1.Probe.tcp:type_name -> delivery.deployer.v1.TCPProbe
+	22, // 29: delivery.deployer.v1.Probe.command:type_name -> delivery.deployer.v1.CommandProbe
+	21, // 30: delivery.deployer.v1.Probe.grpc:type_name -> delivery.deployer.v1.GRPCProbe
+	30, // 31: delivery.deployer.v1.HTTPProbe.headers:type_name -> delivery.deployer.v1.HTTPProbe.HeadersEntry
+	18, // 32: delivery.deployer.v1.HTTPProbe.statuses:type_name -> delivery.deployer.v1.StatusRange
+	19, // 33: delivery.deployer.v1.HTTPProbe.tls:type_name -> delivery.deployer.v1.ProbeTLS
+	19, // 34: delivery.deployer.v1.GRPCProbe.tls:type_name -> delivery.deployer.v1.ProbeTLS
+	24, // 35: delivery.deployer.v1.Error.holder:type_name -> delivery.deployer.v1.Holder
+	4,  // 36: delivery.deployer.v1.Holder.operation:type_name -> delivery.deployer.v1.Operation
+	31, // 37: delivery.deployer.v1.Holder.since:type_name -> google.protobuf.Timestamp
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_delivery_deployer_v1_types_proto_init() }
@@ -1964,7 +2319,7 @@ func file_delivery_deployer_v1_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_delivery_deployer_v1_types_proto_rawDesc), len(file_delivery_deployer_v1_types_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
