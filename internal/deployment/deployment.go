@@ -74,6 +74,7 @@ type Spec struct {
 	Strategy       rollout.Strategy
 	Health         rollout.HealthCheck
 	Revert         rollout.Revert
+	Evidence       EvidenceMode         // "": best effort
 	Analyses       []analysis.Criterion // judge the revision during the rollout, and at last
 
 	// RevisionUnknown: release, variables or secrets version are not known yet.

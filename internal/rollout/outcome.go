@@ -43,6 +43,9 @@ type Outcome struct {
 	// Opaque is what the deployer wants to see again, by instance id.
 	Opaque            map[string][]byte
 	Started, Finished time.Time
+	// Entries are the ledger's of this run, its beginning and its end, in order, as
+	// they were recorded, or would have been where there is no ledger (any more).
+	Entries []deployer.Entry
 }
 
 // Failure is one thing that went wrong.
