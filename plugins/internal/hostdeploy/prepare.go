@@ -88,7 +88,6 @@ type upload struct {
 	hide     redactor
 	incoming string
 
-	phase    string
 	sent     atomic.Int64
 	total    int64
 	lastSaid atomic.Int64

@@ -39,7 +39,6 @@ const (
 
 // Dialer makes connections by one configuration. It is safe for concurrent use.
 type Dialer struct {
-	user    string
 	port    int
 	timeout time.Duration
 	hosts   *credentials
