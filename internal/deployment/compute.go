@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk"
@@ -33,7 +34,7 @@ func (s *Service) Validate(ctx context.Context, spec Spec) (Wanted, error) {
 	}
 	wanted := Wanted{Schema: d.schema}
 	wanted.Validation.Diagnostics = d.schema.Validate(spec.Config)
-	if refusal(wanted.Validation.Diagnostics) != nil {
+	if slices.ContainsFunc(wanted.Validation.Diagnostics, isError) {
 		return wanted, nil
 	}
 	if wanted.Validation, err = d.Validate(ctx, deployer.ValidateRequest{Target: spec.wire()}); err != nil {
@@ -48,10 +49,12 @@ func (s *Service) Validate(ctx context.Context, spec Spec) (Wanted, error) {
 	return wanted, nil
 }
 
+func isError(d deployer.Diagnostic) bool { return !d.Warning }
+
 // refusal is the first finding that is an error, as one.
 func refusal(findings []deployer.Diagnostic) error {
 	for _, f := range findings {
-		if !f.Warning {
+		if isError(f) {
 			return &deployer.Error{Code: deployer.CodeInvalid, Message: f.Summary + ": " + f.Detail, Path: f.Path}
 		}
 	}

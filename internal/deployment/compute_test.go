@@ -102,8 +102,8 @@ func TestRevisionID(t *testing.T) {
 		"config":    func(*Spec) json.RawMessage { return json.RawMessage(`{"shared":["x"]}`) },
 	} {
 		spec := base
-		got := RevisionID(spec, change(&spec))
-		got = RevisionID(spec, change(&spec))
+		config := change(&spec)
+		got := RevisionID(spec, config)
 		for other, was := range seen {
 			if was == got {
 				t.Errorf("%s and %s have one id, %s", name, other, got)
