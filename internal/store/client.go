@@ -65,21 +65,19 @@ type call struct {
 
 // do answers with a response of status 2xx, or an error.
 func (c *client) do(ctx context.Context, k call) (*http.Response, error) {
-	var resp *http.Response
-	err := c.again(ctx, k.once, func() (err error) {
-		resp, err = c.attempt(ctx, k)
-		return err
-	})
-	return resp, err
+	if k.once {
+		return c.attempt(ctx, k)
+	}
+	return again(ctx, c.limits, func() (*http.Response, error) { return c.attempt(ctx, k) })
 }
 
 // again makes attempts until one succeeds or fails for good.
-func (c *client) again(ctx context.Context, once bool, attempt func() error) error {
-	pause := c.limits.backoff
+func again[T any](ctx context.Context, limits limits, attempt func() (T, error)) (T, error) {
+	pause := limits.backoff
 	for n := 1; ; n++ {
-		err := attempt()
-		if err == nil || once || n == attempts || ctx.Err() != nil || !passing(err) {
-			return err
+		got, err := attempt()
+		if err == nil || n == attempts || ctx.Err() != nil || !passing(err) {
+			return got, err
 		}
 		wait := pause + rand.N(pause/4+1)
 		var status *statusError
@@ -92,7 +90,7 @@ func (c *client) again(ctx context.Context, once bool, attempt func() error) err
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return ctx.Err()
+			return got, ctx.Err()
 		}
 	}
 }

@@ -55,7 +55,8 @@ type guard struct {
 }
 
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && !(g.at.PlainHTTP && req.URL.Host == g.at.Host) && !loopback(req.URL.Host) {
+	plainAllowed := g.at.PlainHTTP && req.URL.Host == g.at.Host || loopback(req.URL.Host)
+	if req.URL.Scheme != "https" && !plainAllowed {
 		drain(req.Body)
 		return nil, fmt.Errorf("refused to speak plain HTTP to %s", req.URL.Host)
 	}

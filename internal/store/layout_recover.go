@@ -82,21 +82,9 @@ func (l *layout) drop(digests []string) error {
 	if len(x.others) > 0 {
 		return nil // not ours to judge
 	}
-	needed := map[string]bool{}
-	for _, d := range x.tags {
-		needed[d.Digest] = true
-		data, err := l.blob(context.Background(), d)
-		if err != nil {
-			return nil //nolint:nilerr // damaged: removing could only make it worse
-		}
-		var m manifest
-		if json.Unmarshal(data, &m) != nil {
-			return nil
-		}
-		needed[m.Config.Digest] = true
-		for _, layer := range m.Layers {
-			needed[layer.Digest] = true
-		}
+	needed, intact := l.needed(x)
+	if !intact {
+		return nil // removing could only make it worse
 	}
 	for _, digest := range digests {
 		if digestPattern.MatchString(digest) && !needed[digest] {
@@ -106,6 +94,28 @@ func (l *layout) drop(digests []string) error {
 		}
 	}
 	return nil
+}
+
+// needed are the digests of all that the manifests of an index hold. It is not
+// intact when one of them cannot be read.
+func (l *layout) needed(x *index) (needed map[string]bool, intact bool) {
+	needed = map[string]bool{}
+	for _, d := range x.tags {
+		needed[d.Digest] = true
+		data, err := l.blob(context.Background(), d)
+		if err != nil {
+			return nil, false
+		}
+		var m manifest
+		if json.Unmarshal(data, &m) != nil {
+			return nil, false
+		}
+		needed[m.Config.Digest] = true
+		for _, layer := range m.Layers {
+			needed[layer.Digest] = true
+		}
+	}
+	return needed, true
 }
 
 // writable tries to make a file where the first missing directory would be.

@@ -200,7 +200,8 @@ func (t *layoutTx) putFile(ctx context.Context, d descriptor, path string) error
 	}
 	source, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("read what is to be kept: %v", err)
+		// Not wrapped: it is no failure of the store.
+		return errors.New("read what is to be kept: " + err.Error())
 	}
 	defer source.Close()
 	f, err := os.OpenFile(t.staged(d.Digest), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)

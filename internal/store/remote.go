@@ -193,11 +193,12 @@ func (r *remote) download(ctx context.Context, d descriptor, path string) error 
 			return nil
 		}
 	}
-	err := r.client.again(ctx, false, func() error { return r.downloadOnce(ctx, d, path) })
-	if err != nil {
-		return err
-	}
-	info, err := os.Lstat(path)
+	info, err := again(ctx, r.client.limits, func() (fs.FileInfo, error) {
+		if err := r.downloadOnce(ctx, d, path); err != nil {
+			return nil, err
+		}
+		return os.Lstat(path)
+	})
 	if err != nil {
 		return err
 	}

@@ -46,14 +46,15 @@ func (t remoteTx) putFile(ctx context.Context, d descriptor, path string) error 
 // upload sends a blob unless the registry has it. The registry checks the
 // digest itself.
 func (r *remote) upload(ctx context.Context, d descriptor, body func() (io.ReadCloser, error)) error {
-	return r.client.again(ctx, false, func() error {
+	_, err := again(ctx, r.client.limits, func() (sent bool, err error) {
 		resp, err := r.client.do(ctx, call{scope: push, method: http.MethodHead, url: "/blobs/" + d.Digest, once: true})
 		discard(resp)
 		if statusOf(err) != http.StatusNotFound {
-			return err
+			return false, err
 		}
-		return r.uploadOnce(ctx, d, body)
+		return true, r.uploadOnce(ctx, d, body)
 	})
+	return err
 }
 
 func (r *remote) uploadOnce(ctx context.Context, d descriptor, body func() (io.ReadCloser, error)) error {
@@ -104,7 +105,7 @@ func (t remoteTx) tag(ctx context.Context, tag string, m content) (content, erro
 		return content{}, failed
 	}
 	if errors.Is(err, ErrNotFound) {
-		return content{}, fmt.Errorf("the registry took the tag %s and does not know it now: %v", tag, err)
+		return content{}, fmt.Errorf("the registry took the tag %s and does not know it now", tag)
 	}
 	return there, err
 }
@@ -132,22 +133,29 @@ func (t remoteTx) linked(ctx context.Context, release, evidence content) (bool, 
 	if err := r.putManifest(ctx, release.Digest, release); err != nil {
 		return false, err
 	}
-	ok, err := r.referrers(ctx, release.Digest, "")
-	if err == nil && ok {
-		if err = r.putManifest(ctx, evidence.Digest, evidence); err == nil {
-			ok, err = r.referrers(ctx, release.Digest, evidence.Digest)
-		}
-	}
+	listed := r.listed(ctx, release, evidence)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	if ok && err == nil {
-		return true, nil
+	if !listed {
+		r.mu.Lock()
+		r.unlinked = true
+		r.mu.Unlock()
 	}
-	r.mu.Lock()
-	r.unlinked = true
-	r.mu.Unlock()
-	return false, nil
+	return listed, nil
+}
+
+// listed puts the evidence where there is a referrers API, and tells whether
+// that lists it then.
+func (r *remote) listed(ctx context.Context, release, evidence content) bool {
+	if ok, err := r.referrers(ctx, release.Digest, ""); err != nil || !ok {
+		return false
+	}
+	if r.putManifest(ctx, evidence.Digest, evidence) != nil {
+		return false
+	}
+	ok, err := r.referrers(ctx, release.Digest, evidence.Digest)
+	return err == nil && ok
 }
 
 // referrers tells whether the registry answers, and lists the digest if one is
