@@ -94,7 +94,7 @@ func (g *group) watch() error {
 // end terminates all that is left of the group. ended, when the leader still
 // runs, tells that it was waited for; what the leader leaves behind is asked
 // once more.
-func (g group) end(grace time.Duration, ended <-chan error) {
+func (g group) end(grace time.Duration, ended <-chan struct{}) {
 	defer g.dismiss()
 	_ = syscall.Kill(-g.id, syscall.SIGTERM)
 	if ended == nil && !alive(g.id) {

@@ -53,7 +53,7 @@ func start(cmd *exec.Cmd) (group, error) {
 
 // end terminates all that is left of the job. Windows has no polite way that
 // reaches every console program, so the grace goes unused.
-func (g group) end(_ time.Duration, ended <-chan error) {
+func (g group) end(_ time.Duration, ended <-chan struct{}) {
 	_ = windows.TerminateJobObject(g.job, 1)
 	_ = windows.CloseHandle(g.job)
 	if ended != nil {

@@ -56,10 +56,12 @@ func Run(ctx context.Context, cmd *exec.Cmd, options Options) error {
 		return err
 	}
 
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var result error
+	ended := make(chan struct{}) // closed when result is known
+	go func() { result = cmd.Wait(); close(ended) }()
 	select {
-	case err = <-ended:
+	case <-ended:
+		err = result
 		group.end(leftoverGrace, nil)
 	case <-ctx.Done():
 		group.end(options.Grace, ended)
