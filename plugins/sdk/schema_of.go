@@ -171,7 +171,7 @@ func parseOptions(tag string) (fieldOptions, error) {
 	for tag != "" {
 		var option string
 		if pattern, ok := strings.CutPrefix(tag, "pattern="); ok {
-			o.pattern, tag = pattern, ""
+			o.pattern = pattern
 			if _, err := regexp.Compile(pattern); err != nil {
 				return o, err
 			}
