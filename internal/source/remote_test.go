@@ -56,11 +56,10 @@ func (w *watched) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		}
 	}
 	_ = filepath.WalkDir(w.dir, func(path string, e os.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return nil
-		}
-		if data, err := os.ReadFile(path); err == nil && bytes.Contains(data, []byte("glpat-T0ken")) {
-			w.leaked.Store(&path)
+		if err == nil && !e.IsDir() { // what is gone by now is not looked at
+			if data, err := os.ReadFile(path); err == nil && bytes.Contains(data, []byte("glpat-T0ken")) {
+				w.leaked.Store(&path)
+			}
 		}
 		return nil
 	})

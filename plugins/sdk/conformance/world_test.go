@@ -100,12 +100,10 @@ func (w platform) Validate(_ context.Context, req deployer.ValidateRequest) (dep
 	if w.defect == "diagnostics" {
 		v.Diagnostics = nil
 	}
-	c, _, err := sdk.DecodeUnknown[worldConfig](req.Target.Config)
-	if err != nil {
-		return v, nil
-	}
-	for i, id := range ids {
-		v.Instances = append(v.Instances, deployer.DesiredInstance{ID: id, Scope: "scope-" + id, Order: i, Place: c.Place + id})
+	if c, _, err := sdk.DecodeUnknown[worldConfig](req.Target.Config); err == nil {
+		for i, id := range ids {
+			v.Instances = append(v.Instances, deployer.DesiredInstance{ID: id, Scope: "scope-" + id, Order: i, Place: c.Place + id})
+		}
 	}
 	return v, nil
 }
