@@ -19,7 +19,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-plugin"
 
@@ -46,10 +45,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "cannot find my libraries")
 		os.Exit(3)
 	case "sleeper":
-		// A bare select would be a deadlock to the runtime, which ends it.
-		for {
-			time.Sleep(time.Hour)
-		}
+		end := make(chan os.Signal, 1)
+		signal.Notify(end, syscall.SIGTERM)
+		<-end
+		os.Exit(1)
 	case "newer":
 		plugin.Serve(&plugin.ServeConfig{
 			HandshakeConfig:  wire.Handshake,

@@ -70,7 +70,7 @@ func explainStage(err error) (Explanation, bool) {
 
 // stageErrors finds every stage that failed in an error that may be several.
 func stageErrors(err error) []*pipeline.StageError {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // walks to every one: errors.As would find the first only
 	case nil:
 		return nil
 	case *pipeline.StageError:

@@ -145,19 +145,19 @@ func (m *providerModel) data(ctx context.Context, d Diagnostics) *Data {
 	return data
 }
 
-func (data *Data) plugins(all []pluginModel, d Diagnostics) {
+func (d *Data) plugins(all []pluginModel, diagnostics Diagnostics) {
 	for i, p := range all {
 		file, err := filepath.Abs(p.Path.ValueString())
 		if err != nil {
-			d.Error(path.Root("plugin").AtListIndex(i).AtName("path"), "Not a path", err)
+			diagnostics.Error(path.Root("plugin").AtListIndex(i).AtName("path"), "Not a path", err)
 			continue
 		}
 		config := emptyConnection
 		if text := p.ConfigJSON.ValueString(); strings.TrimSpace(text) != "" {
 			config = json.RawMessage(text)
-			data.Redactor.Add(stringsIn(config)...)
+			d.Redactor.Add(stringsIn(config)...)
 		}
-		data.Plugins.Custom = append(data.Plugins.Custom, pluginhost.Custom{
+		d.Plugins.Custom = append(d.Plugins.Custom, pluginhost.Custom{
 			Name:     p.Name.ValueString(),
 			Path:     file,
 			Checksum: p.Checksum.ValueString(),

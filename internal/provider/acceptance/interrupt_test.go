@@ -15,12 +15,15 @@ import (
 // waitFor returns when what is asked is so.
 func waitFor(t testing.TB, so func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.After(time.Minute)
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
 	for !so() {
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-deadline:
 			t.Fatal("waited for a minute in vain")
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 
