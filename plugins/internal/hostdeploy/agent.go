@@ -33,40 +33,24 @@ type agent struct {
 	session Session
 	reader  *bufio.Reader
 	nonce   string
+	first   string // the call that the shell began with, while do has not made it
 	greeted bool   // the answer to the nonce was read
 	process string // its pid and start, once greeted
 	heard   func() // called when the host says something
 	lost    bool
 }
 
-// startAgent starts a shell. It is not waited for: the first call is on its way
-// before the shell is there.
-func startAgent(ctx context.Context, conn Conn) (*agent, error) {
-	session, err := conn.Start(ctx, bootstrap)
+// startAgent starts a shell. It is not waited for. A first call, if there is one,
+// goes in the shell's own command, which arrives a round trip before its input
+// can; everybody on the host may see it.
+func startAgent(ctx context.Context, conn Conn, first string) (*agent, error) {
+	a := &agent{nonce: rand.Text(), first: first, heard: func() {}}
+	session, err := conn.Start(ctx, bootstrap(a.nonce, first))
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{session: session, nonce: rand.Text(), heard: func() {}}
+	a.session = session
 	a.reader = bufio.NewReaderSize(listening{a}, 32<<10)
-	named := make(chan error, 1)
-	go func() {
-		_, err := io.WriteString(session, "nonce="+a.nonce+"; started $$; say agent $$ $born\n")
-		named <- err
-	}()
-	late := time.NewTimer(askSilence)
-	defer late.Stop()
-	select {
-	case err = <-named:
-	case <-late.C:
-		err = errSilent
-	case <-ctx.Done():
-		_ = session.Close()
-		return nil, stopped(ctx)
-	}
-	if err != nil {
-		_ = session.Close()
-		return nil, lostConnection(err)
-	}
 	return a, nil
 }
 
@@ -116,12 +100,22 @@ func (a answer) all(name string) []string {
 // call is one request to an agent.
 type call struct {
 	line string
-	body io.Reader // follows the line; nil: nothing
+	// public: everybody on the host may see the line, in a list of processes.
+	public bool
+	body   io.Reader // follows the line; nil: nothing
 	// said sees each line of output as it comes, and each field; nil: nobody.
 	said func(name, value string)
 	// silence is for how long nothing may move in either direction. 0:
 	// longestSilence.
 	silence time.Duration
+}
+
+// first is the call as a new agent may begin with it; "" where it may not.
+func (c call) first() string {
+	if !c.public || c.body != nil {
+		return ""
+	}
+	return c.line
 }
 
 // longestSilence is more than any script waits by itself.
@@ -149,7 +143,11 @@ func (a *agent) do(ctx context.Context, c call) (answer, error) {
 	defer body.end()
 	sent := make(chan error, 1)
 	go func() {
-		_, err := io.WriteString(a.session, c.line+"\n")
+		var err error
+		if a.first != c.line {
+			_, err = io.WriteString(a.session, c.line+"\n")
+		}
+		a.first = ""
 		if err == nil && c.body != nil {
 			_, err = io.CopyBuffer(onlyWriter{a.session}, body, make([]byte, sendBuffer))
 		}

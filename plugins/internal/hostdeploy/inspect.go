@@ -52,9 +52,7 @@ type observation struct {
 
 func (s *site) observe(ctx context.Context) observation {
 	ans, err := s.ask(ctx, "inspect")
-	o := observation{instance: deployer.Instance{
-		ID: s.id, Scope: "hosts", Order: s.order, Desired: s.desired, Address: s.address, Place: s.place,
-	}}
+	o := s.observation()
 	if err != nil {
 		e := deployer.AsError(err)
 		o.instance.Unreachable = e.Message
@@ -65,6 +63,13 @@ func (s *site) observe(ctx context.Context) observation {
 	}
 	o.read(s, ans)
 	return o
+}
+
+// observation is one of which nothing is known yet.
+func (s *site) observation() observation {
+	return observation{instance: deployer.Instance{
+		ID: s.id, Scope: "hosts", Order: s.order, Desired: s.desired, Address: s.address, Place: s.place,
+	}}
 }
 
 func (o *observation) read(s *site, ans answer) {

@@ -79,15 +79,17 @@ func (d *Deployer) Acquire(ctx context.Context, req deployer.AcquireRequest) (de
 	if err != nil {
 		return deployer.Lock{}, err
 	}
+	asked := slices.Clone(sites)
 	slices.SortFunc(sites, func(a, b *site) int { return strings.Compare(a.place, b.place) })
 	holder, err := json.Marshal(deployer.Holder{Actor: req.Operation.Actor, Operation: req.Operation, Since: time.Now().UTC().Truncate(time.Second)})
 	if err != nil {
 		return deployer.Lock{}, deployer.Errorf(deployer.CodeInvalid, "operation: %v", err)
 	}
 	locks := make([]string, len(sites))
+	seen := make([]*observation, len(sites))
 	mark := strings.ToLower(rand.Text())
 	take := func(n int, s *site) (err error) {
-		locks[n], err = s.acquire(ctx, req.Lease, ascii(holder), mark+"."+strconv.Itoa(n))
+		locks[n], seen[n], err = s.acquire(ctx, req.Lease, ascii(holder), mark+"."+strconv.Itoa(n))
 		return err
 	}
 	errs := d.firstAlone(ctx, sites, take)
@@ -109,8 +111,23 @@ func (d *Deployer) Acquire(ctx context.Context, req deployer.AcquireRequest) (de
 		return deployer.Lock{}, err
 	}
 	text, err := json.Marshal(held)
-	lock.Token = string(text)
+	lock.Token, lock.State = string(text), stateOf(asked, sites, seen)
 	return lock, err
+}
+
+// stateOf is what was seen at all sites, in the order in which they were asked
+// for; nil if one was not seen.
+func stateOf(asked, sites []*site, seen []*observation) *deployer.TargetState {
+	inOrder := make([]observation, 0, len(asked))
+	for _, s := range asked {
+		o := seen[slices.Index(sites, s)]
+		if o == nil {
+			return nil
+		}
+		inOrder = append(inOrder, *o)
+	}
+	state := aggregate(inOrder)
+	return &state
 }
 
 // firstAlone does something at the first site and, if that did not fail for
@@ -133,17 +150,35 @@ func (d *Deployer) firstAlone(ctx context.Context, sites []*site, do func(n int,
 
 const releaseTimeout = 10 * time.Second
 
-func (s *site) acquire(ctx context.Context, lease time.Duration, holder, mark string) (string, error) {
-	ans, err := s.tell(ctx, call{}, "acquire", seconds(lease), holder, mark)
+// acquire takes the lock on one machine, and looks in the same breath; what was
+// seen is nil when that failed.
+func (s *site) acquire(ctx context.Context, lease time.Duration, holder, mark string) (string, *observation, error) {
+	lock, err := callLine("acquire", s.root, seconds(lease), holder, mark)
 	if err != nil {
-		return "", s.fault("lock", err)
+		return "", nil, s.fault("lock", err)
 	}
-	lock, _ := ans.get("lock")
-	number, _, _ := strings.Cut(lock, "-")
+	look, err := callLine("inspect", s.root)
+	if err != nil {
+		return "", nil, s.fault("lock", err)
+	}
+	ans, err := s.machine.tell(ctx, call{line: lock + " && " + look, public: true})
+	held, locked := ans.get("lock")
+	if err != nil || !locked {
+		if ans, err = s.judged(ans, err); err == nil {
+			err = deployer.Errorf(deployer.CodeFailed, "%s", withOutput("the lock could not be taken", ans.output))
+		}
+		return "", nil, s.fault("lock", err)
+	}
+	number, _, _ := strings.Cut(held, "-")
 	if n, err := strconv.ParseInt(number, 10, 64); err != nil || n <= 0 {
-		return "", s.fault("lock", deployer.Errorf(deployer.CodeFailed, "%s", withOutput("the lock could not be taken", ans.output)))
+		return "", nil, s.fault("lock", deployer.Errorf(deployer.CodeFailed, "the host calls its lock %q", held))
 	}
-	return lock, nil
+	if ans.has("error") {
+		return held, nil, nil
+	}
+	o := s.observation()
+	o.read(s, ans)
+	return held, &o, nil
 }
 
 // Renew implements [deployer.Locker], each machine for itself: one that cannot be

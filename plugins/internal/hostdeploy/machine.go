@@ -56,7 +56,7 @@ func newMachine(transport Transport, address string) *machine {
 // ask makes a call that changes nothing. When the connection is lost, it is
 // made once more on a new one. An agent that does not answer in time is ended.
 func (m *machine) ask(ctx context.Context, c call) (answer, error) {
-	c.silence = cmp.Or(c.silence, askSilence)
+	c.silence, c.public = cmp.Or(c.silence, askSilence), true
 	ans, err := m.tryAsk(ctx, c)
 	if errors.Is(err, errLost) && ctx.Err() == nil {
 		return m.tryAsk(ctx, c)
@@ -65,7 +65,7 @@ func (m *machine) ask(ctx context.Context, c call) (answer, error) {
 }
 
 func (m *machine) tryAsk(ctx context.Context, c call) (answer, error) {
-	a, err := m.take(ctx)
+	a, err := m.take(ctx, c.first())
 	if err != nil {
 		return answer{}, err
 	}
@@ -91,7 +91,7 @@ func (m *machine) end(process string) {
 
 // tell makes a call. After an error that is errLost nothing is known of it.
 func (m *machine) tell(ctx context.Context, c call) (answer, error) {
-	a, err := m.take(ctx)
+	a, err := m.take(ctx, c.first())
 	if err != nil {
 		return answer{}, err
 	}
@@ -102,15 +102,16 @@ func (m *machine) tell(ctx context.Context, c call) (answer, error) {
 
 // warm makes the connection and starts the first agent.
 func (m *machine) warm(ctx context.Context) error {
-	a, err := m.take(ctx)
+	a, err := m.take(ctx, "")
 	if err == nil {
 		m.give(a)
 	}
 	return err
 }
 
-// take gives an agent that nobody uses.
-func (m *machine) take(ctx context.Context) (*pooled, error) {
+// take gives an agent that nobody uses. A new one begins with the call first,
+// if that is not "".
+func (m *machine) take(ctx context.Context, first string) (*pooled, error) {
 	refusals := 0
 	for {
 		conn, err := m.connected(ctx)
@@ -125,7 +126,7 @@ func (m *machine) take(ctx context.Context) (*pooled, error) {
 			continue
 		default:
 		}
-		if a, err := m.start(ctx, conn); a != nil || !errors.Is(err, errNoSession) && err != nil {
+		if a, err := m.start(ctx, conn, first); a != nil || !errors.Is(err, errNoSession) && err != nil {
 			return a, err
 		} else if err != nil {
 			if refusals++; refusals == sessionTries {
@@ -153,7 +154,7 @@ func (m *machine) take(ctx context.Context) (*pooled, error) {
 }
 
 // start starts one more agent, if another may be started; else it gives nil.
-func (m *machine) start(ctx context.Context, conn Conn) (*pooled, error) {
+func (m *machine) start(ctx context.Context, conn Conn, first string) (*pooled, error) {
 	m.mu.Lock()
 	if m.conn != conn || m.open >= m.most {
 		m.mu.Unlock()
@@ -161,7 +162,7 @@ func (m *machine) start(ctx context.Context, conn Conn) (*pooled, error) {
 	}
 	m.open++
 	m.mu.Unlock()
-	a, err := startAgent(ctx, conn)
+	a, err := startAgent(ctx, conn, first)
 	if err == nil {
 		return &pooled{a, conn}, nil
 	}

@@ -31,13 +31,21 @@ var (
 	//go:embed script/start.sh
 	startScript string
 
-	// bootstrap is the command that makes a login shell, whichever it is, into
-	// an agent.
-	bootstrap = anyShell(lean(processScript + agentScript + lockScript + inspectScript + prepareScript + serviceScript + recordScript + "serve\n"))
+	agentWords = words(lean(processScript + agentScript + lockScript + inspectScript + prepareScript + serviceScript + recordScript))
 	// supervisor and starter are kept with each release.
 	supervisor = lean(processScript + superviseScript)
 	starter    = lean(processScript + startScript)
 )
+
+// bootstrap is the command that makes a login shell, whichever it is, into an
+// agent. sh, bash, zsh, csh and fish all hand it on to /bin/sh unchanged.
+func bootstrap(nonce, first string) string {
+	begin := "nonce=" + nonce + "\nline='started $$; say agent $$ $born'\nreply\n"
+	if first != "" {
+		begin += "line=" + quote(first) + "\nreply\n"
+	}
+	return `exec /bin/sh -c 'eval "$(printf %b "$@")"' sh ` + agentWords + " " + words(begin+"serve\n")
+}
 
 // lean drops comments and indentation.
 func lean(script string) string {
@@ -51,12 +59,11 @@ func lean(script string) string {
 	return b.String()
 }
 
-// anyShell packs a script into one line that sh, bash, zsh, csh and fish all
-// hand on to /bin/sh unchanged: in single quotes, in words that are not too
-// long for any of them, without a character that one of them would read.
-func anyShell(script string) string {
+// words packs a script into words in single quotes that are not too long for any
+// shell, without a character that one of them would read.
+func words(script string) string {
 	const wordLimit = 900
-	var words []string
+	var all []string
 	var word strings.Builder
 	for i := range len(script) {
 		switch c := script[i]; {
@@ -68,10 +75,10 @@ func anyShell(script string) string {
 			word.WriteByte(c)
 		}
 		if word.Len() >= wordLimit {
-			words = append(words, word.String())
+			all = append(all, word.String())
 			word.Reset()
 		}
 	}
-	words = append(words, word.String())
-	return `exec /bin/sh -c 'eval "$(printf %b "$@")"' sh '` + strings.Join(words, `' '`) + `'`
+	all = append(all, word.String())
+	return `'` + strings.Join(all, `' '`) + `'`
 }

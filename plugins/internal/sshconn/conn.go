@@ -165,9 +165,7 @@ func (c *Conn) open(command string) (*Session, error) {
 	c.rtt.CompareAndSwap(0, int64(time.Since(begun)))
 	output, in := io.Pipe()
 	s := &Session{channel: channel, output: output, closed: make(chan struct{}), done: make(chan struct{}), status: -1}
-	if c.Latency() < shortLine {
-		s.pace = &pace{channel: channel}
-	}
+	s.pace = c.newPace(channel)
 	go s.follow(requests)
 	if _, err := channel.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{command})); err != nil {
 		_ = channel.Close()

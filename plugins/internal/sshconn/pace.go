@@ -10,17 +10,34 @@ import (
 )
 
 const (
-	// shortLine is the round trip up to which input is paced at first. It was
-	// measured once, on a host that may be busy; what answers take tells more.
+	// shortLine is the round trip, as an answer of the server shows it, up to
+	// which a line is short.
 	shortLine = 15 * time.Millisecond
+	// Where the kernel says that the other end is as near as kernelNear, a slow
+	// answer is that of a busy host, up to nearLine. What the kernel cannot see is
+	// a line behind the other end: of a proxy, say.
+	kernelNear = 5 * time.Millisecond
+	nearLine   = 40 * time.Millisecond
 	// promptAnswer is what at least one of the first answers has to take at most
-	// for the pace to be kept.
+	// for the pace to be kept on a line that is not known to be near.
 	promptAnswer = 8 * time.Millisecond
 	firstAnswers = 4
 	// step is how much is sent before the server has to have taken the step
 	// before, in bytes.
 	step = 32 << 10
 )
+
+// newPace gives the pace for input on this connection; nil: none is needed.
+func (c *Conn) newPace(channel ssh.Channel) *pace {
+	short, prompt := shortLine, promptAnswer
+	if rtt, known := kernelLatency(c.raw); known && rtt < kernelNear {
+		short, prompt = nearLine, nearLine
+	}
+	if c.Latency() >= short {
+		return nil
+	}
+	return &pace{channel: channel, prompt: prompt}
+}
 
 // pace keeps a server from being sent input faster than it passes it on:
 // OpenSSH puts what is ahead aside in a buffer that it grows in small steps,
@@ -30,8 +47,9 @@ const (
 // long line the waiting would cost more than it saves. (docs/design/performance.md)
 type pace struct {
 	channel ssh.Channel
-	sent    int         // since the last question
-	pending chan answer // to the last question; nil: none was asked
+	prompt  time.Duration // see promptAnswer
+	sent    int           // since the last question
+	pending chan answer   // to the last question; nil: none was asked
 	answers int
 	fastest time.Duration
 	off     bool
@@ -77,7 +95,7 @@ func (p *pace) ask() error {
 		if p.answers++; p.answers == 1 || got.took < p.fastest {
 			p.fastest = got.took
 		}
-		if p.answers == firstAnswers && p.fastest > promptAnswer {
+		if p.answers == firstAnswers && p.fastest > p.prompt {
 			p.off = true
 			return nil
 		}

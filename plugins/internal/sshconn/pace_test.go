@@ -25,7 +25,7 @@ type line struct {
 func (l *line) Write(p []byte) (int, error) { return l.got.Write(p) }
 
 func (l *line) SendRequest(string, bool, []byte) (bool, error) {
-	time.Sleep(l.answers)
+	<-time.After(l.answers)
 	l.asked++
 	if l.lostSoon {
 		return false, errors.New("the connection was lost")
@@ -48,7 +48,7 @@ func TestPace(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				l := &line{answers: c.answers}
-				p := &pace{channel: l}
+				p := &pace{channel: l, prompt: promptAnswer}
 				var want bytes.Buffer
 				for n := 0; want.Len() < 32*step; n++ {
 					part := bytes.Repeat([]byte{byte(n)}, 1+n*7919%(3*step))
@@ -57,8 +57,9 @@ func TestPace(t *testing.T) {
 						t.Fatalf("%d of %d bytes: %v", got, len(part), err)
 					}
 				}
-				synctest.Wait()
-				time.Sleep(time.Second)
+				if !p.off {
+					<-p.pending
+				}
 				if !bytes.Equal(l.got.Bytes(), want.Bytes()) {
 					t.Error("what arrived is not what was written")
 				}

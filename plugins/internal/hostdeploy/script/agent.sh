@@ -47,7 +47,7 @@ foreign() {
     why="$d/releases is there already and is not a directory"
   elif ! ours; then
     for f in "$m" "$d/releases"; do
-      [ -z "$(ls -A "$f" 2>/dev/null)" ] || why="$f is there already and is not of this provider"
+      [ ! -d "$f" ] || [ -z "$(ls -A "$f" 2>/dev/null)" ] || why="$f is there already and is not of this provider"
     done
     [ ! -L "$d/current" ] || why="$d/current is there already and is not of this provider"
   fi
@@ -91,8 +91,9 @@ until_gone() {
       nap 0.02
       continue
     fi
-    [ -n "$end" ] || end=$(($(date +%s) + limit))
-    [ "$(date +%s)" -lt "$end" ] || return 1
+    clock
+    [ -n "$end" ] || end=$((now + limit))
+    [ "$now" -lt "$end" ] || return 1
     nap 0.1
   done
 }
@@ -106,9 +107,7 @@ busy() {
   until_gone 120 taken || {
     rm -f "$m/run/.busy-$$"
     fail busy "another script has been changing this deployment for two minutes"
-    return 1
   }
-  rm -f "$m/run/.busy-$$"
 }
 
 taken() {
@@ -127,15 +126,19 @@ taken() {
 }
 
 idle() {
-  rm -f "$m/run/busy"
+  rm -f "$m/run/busy" "$m/run/.busy-$$"
+}
+
+# reply makes the call in $line.
+reply() {
+  eval "$line"
+  code=$?
+  [ -z "$leave" ] || say leaving
+  printf '\n%s %s\n' "$nonce" "$code"
 }
 
 serve() {
-  while IFS= read -r line <&3; do
-    eval "$line"
-    code=$?
-    [ -z "$leave" ] || say leaving
-    printf '\n%s %s\n' "$nonce" "$code"
-    [ -z "$leave" ] || return 0
+  while [ -z "$leave" ] && IFS= read -r line <&3; do
+    reply
   done
 }

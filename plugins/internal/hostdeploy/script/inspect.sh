@@ -82,7 +82,6 @@ commands_state() {
 # state ROOT: the service alone.
 state() {
   at "$1"
-  say "now $(date +%s)"
   service_state
 }
 

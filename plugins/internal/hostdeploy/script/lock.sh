@@ -1,6 +1,6 @@
 # The lock: locks/N, created once and whole by a hard link. N only grows, and
 # the newest one fences all others. Its first line is the pid and start of the
-# holder's connection and the end of the lease by this host's clock, its last
+# holder's connection and the end of the lease by this host's clock (see clock), its last
 # one a mark that nobody else has: after a removal, N begins again.
 
 newest() {
@@ -34,12 +34,12 @@ newest_is() {
 acquire() {
   at "$1"
   usable || return
-  mkdir -p "$d/releases" || { fail denied "cannot create $d/releases as $(id -un)"; return; }
-  (umask 077 && mkdir -p "$m/locks" "$m/run" "$m/log") || { fail denied "cannot create $m as $(id -un)"; return; }
+  [ -d "$d/releases" ] || mkdir -p "$d/releases" || { fail denied "cannot create $d/releases as $(id -un)"; return; }
+  [ -d "$m/locks" ] && [ -d "$m/run" ] && [ -d "$m/log" ] || (umask 077 && mkdir -p "$m/locks" "$m/run" "$m/log") || { fail denied "cannot create $m as $(id -un)"; return; }
   tries=0
   while [ "$tries" -lt 20 ]; do
     tries=$((tries + 1))
-    now=$(date +%s)
+    clock
     newest
     if [ "$top" -gt 0 ] && lease "$top" && [ "$now" -lt "$holder_end" ] && alive "$holder_pid" "$holder_born"; then
       if [ "${holder_mark%.*}" = "${4%.*}" ]; then
@@ -63,8 +63,10 @@ acquire() {
         top=${f##*/}
         [ "${top%%.*}" = "$n" ] || set -- "$@" "$f"
       done
-      rm -f "$@"
-      rm -rf "$d"/releases/.incoming-* "$d"/.delivery-removed-*
+      for f in "$d"/releases/.incoming-* "$d"/.delivery-removed-*; do
+        [ ! -e "$f" ] || set -- "$@" "$f"
+      done
+      rm -rf "$@"
       say "lock $n-$mark"
       return 0
     fi
@@ -76,7 +78,8 @@ acquire() {
 
 # fence N-MARK: this lock is the newest, held, and its lease has not ended.
 fence() {
-  if ! newest_is "$1" || ! lease "$top" || [ "$(date +%s)" -ge "$holder_end" ]; then
+  clock
+  if ! newest_is "$1" || ! lease "$top" || [ "$now" -ge "$holder_end" ]; then
     f=
     newest_is "$1" || { read -r f; read -r f; } 2>/dev/null <"$m/locks/$top"
     say "holder $f"
@@ -100,7 +103,8 @@ renew() {
     fail fenced
     return
   fi
-  bind "$top" "$(($(date +%s) + $3))"
+  clock
+  bind "$top" "$((now + $3))"
 }
 
 # release ROOT N-MARK

@@ -26,6 +26,17 @@ started() {
   born=$2-$3-$4-$5-$6
 }
 
+# clock sets $now to seconds that only grow while the machine runs. A lease ends
+# by it; what it says after a start is no matter, since no holder survives that.
+clock() {
+  if [ -r /proc/uptime ]; then
+    read -r now idle_time </proc/uptime
+    now=${now%.*}
+  else
+    now=$(date +%s)
+  fi
+}
+
 # alive PID BORN
 alive() {
   [ -n "$1" ] && [ -n "$2" ] && started "$1" && [ "$born" = "$2" ]

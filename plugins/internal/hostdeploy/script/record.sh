@@ -15,7 +15,7 @@ record() {
   if [ -n "$7" ]; then
     put "$m/last_good" "$7$nl$8" || { fail failed "cannot write $m/last_good"; return; }
   fi
-  if [ "$6" = end ] && [ "$(wc -c <"$m/ledger.jsonl")" -gt 2097152 ]; then
+  if [ "$6" = end ] && [ $(($5 % 32)) -lt 2 ] && [ "$(wc -c <"$m/ledger.jsonl")" -gt 2097152 ]; then
     tail -n 1000 "$m/ledger.jsonl" | tail -c 1048576 >"$m/ledger.$$" && mv -f "$m/ledger.$$" "$m/ledger.jsonl"
   fi
   put "$m/owner" "$3$nl$5" || fail failed "cannot write $m/owner"

@@ -94,7 +94,7 @@ point() {
 }
 
 ready() {
-  rm -f "$m/current.$$"
+  [ ! -L "$m/current.$$" ] || rm -f "$m/current.$$"
   ln -s "releases/$1" "$m/current.$$" || fail failed "cannot write in $m"
 }
 
@@ -166,7 +166,13 @@ group_alive() {
 }
 
 start_supervised() {
-  rm -f "$m/run/supervisor" "$m/run/child" "$m/run/exit"
+  set -- "$m/run/supervisor" "$m/run/child" "$m/run/exit"
+  for f in "$@"; do
+    [ ! -e "$f" ] || {
+      rm -f "$@"
+      break
+    }
+  done
   $detached /bin/sh "$d/releases/$rev/.delivery/supervise" "$d" "$rev" </dev/null >>"$m/log/service.log" 2>&1 3<&-
   until_gone 10 not_yet || fail failed "the supervisor of the service did not start"
 }
