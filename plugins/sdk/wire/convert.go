@@ -43,15 +43,6 @@ func each[A, B any](in []A, convert func(A) B) []B {
 	return out
 }
 
-// optional converts what may be nil.
-func optional[A, B any](in *A, convert func(A) B) *B {
-	if in == nil {
-		return nil
-	}
-	out := convert(*in)
-	return &out
-}
-
 func toTime(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {
 		return nil
