@@ -133,7 +133,7 @@ func (a *attempt) judge(ctx context.Context, exit Exit, runErr error) *StageErro
 		failure.Command, failure.Reason, failure.Err = "", reportErr.Error(), reportErr
 	case counts.failures > 0:
 		failure.Command = ""
-		failure.Reason = fmt.Sprintf("its commands succeeded, but its reports name %d failing tests", counts.failures)
+		failure.Reason = "its commands succeeded, but its reports name " + numberOf(counts.failures, "failing test")
 		failure.Advice = "Let the command fail when a test does; or set allow_failure."
 	default:
 		err := a.keepArtifacts(ctx)

@@ -101,6 +101,11 @@ func TestProblemsNameTheirAttribute(t *testing.T) {
 	t.Parallel()
 	ok := []string{"true"}
 	hash := strings.Repeat("a", 64)
+	from := func(url string) func(*pipeline.Definition) {
+		return func(d *pipeline.Definition) {
+			*d = pipeline.Definition{Name: "x", Artifact: &pipeline.Artifact{URL: url, SHA256: hash}}
+		}
+	}
 	for name, c := range map[string]struct {
 		change func(*pipeline.Definition)
 		path   string
@@ -121,6 +126,11 @@ func TestProblemsNameTheirAttribute(t *testing.T) {
 			},
 			"artifact.url", "a credential in it (X-Amz-Signature)",
 		},
+		"a file's url":      {from("file:///srv/app.tar.gz"), "artifact.url", "must begin with https:// or http://"},
+		"a bucket's url":    {from("s3://acme/app.tar.gz"), "artifact.url", "must begin with https:// or http://"},
+		"a path for a url":  {from("app.tar.gz"), "artifact.url", "must begin with https:// or http://"},
+		"a url to nowhere":  {from("https:///app.tar.gz"), "artifact.url", "and a host"},
+		"a url with a user": {from("https://ada@acme.io/app.tar.gz"), "artifact.url", "has a user in it"},
 		"url without hash": {
 			func(d *pipeline.Definition) {
 				*d = pipeline.Definition{Name: "x", Artifact: &pipeline.Artifact{URL: "https://h/x"}}

@@ -54,5 +54,13 @@ func (e *StageError) Error() string {
 	return b.String()
 }
 
+// numberOf is a number of things whose plural has an s.
+func numberOf(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // Unwrap gives the cause.
 func (e *StageError) Unwrap() error { return e.Err }

@@ -120,8 +120,10 @@ func (v *validation) artifact(a *Artifact) {
 		return
 	}
 	u, err := url.Parse(a.URL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "file" || u.User != nil {
-		v.add("the URL must be an https, http or file URL without credentials", "artifact", "url")
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
+		v.add("the artifact is fetched over HTTP only: its URL must begin with https:// or http:// and a host, and no other kind of URL is taken, such as file://", "artifact", "url")
+	} else if u.User != nil {
+		v.add("the URL has a user in it, who would be kept in the state and the store: use a URL that is good without one", "artifact", "url")
 	} else if key := weburl.Credential(a.URL); key != "" {
 		v.add(fmt.Sprintf("the URL has a credential in it (%s), which would be kept in the state and the store: use a URL that is good without one", key), "artifact", "url")
 	}

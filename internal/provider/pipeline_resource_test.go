@@ -220,6 +220,10 @@ func TestAccPipelineMistakes(t *testing.T) {
 			"resource \"delivery_pipeline\" \"shop\" {\n name = \"shop\"\n source {\n git {\n url = \"https://me:s3cret-pass@git.acme.io/shop.git\"\n}\n}\n}",
 			[]string{"source.git.url: Not a repository", "contains credentials", "Credentials belong in the provider's git block"},
 		},
+		"an artifact in a file": {
+			"resource \"delivery_pipeline\" \"shop\" {\n name = \"shop\"\n artifact {\n url = \"file:///srv/app.tar.gz\"\n sha256 = \"" + strings.Repeat("0", 64) + "\"\n}\n}",
+			[]string{"artifact.url: Not a valid pipeline", "must begin with https:// or http://", "no other kind of URL is taken, such as file://"},
+		},
 		"two sources": {
 			"resource \"delivery_pipeline\" \"shop\" {\n name = \"shop\"\n source {\n git {\n url = \"https://git.acme.io/shop.git\"\n}\n directory {\n path = \".\"\n}\n}\n}",
 			[]string{"source: Not a valid pipeline", "either git or directory"},

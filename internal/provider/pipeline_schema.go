@@ -104,7 +104,7 @@ func pipelineSchema() schema.Schema {
 					},
 					"url": schema.StringAttribute{
 						MarkdownDescription: "An archive that was built elsewhere, instead of `source` and stages: a tar archive, plain or compressed " +
-							"by gzip or zstd, at an `https`, `http` or `file` URL without credentials, so not one that was signed. It is taken whole.",
+							"by gzip or zstd, at an `https` or `http` URL, and no other such as `file`, without credentials, so not one that was signed. It is taken whole.",
 						Optional: true,
 					},
 					"sha256": schema.StringAttribute{
