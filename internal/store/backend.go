@@ -23,6 +23,8 @@ type backend interface {
 	update(ctx context.Context, change func(transaction) error) error
 	// writable tells whether update could succeed.
 	writable(ctx context.Context) error
+	// probe makes sure by writing that update would succeed.
+	probe(ctx context.Context) error
 }
 
 // transaction is a change in the making.

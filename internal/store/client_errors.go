@@ -77,7 +77,7 @@ func (r *remote) access(write bool, err error) error {
 		e.Reason, e.Advice = ReasonDenied, fmt.Sprintf("Repair Docker's configuration, or give the provider a registry block for %s.", host)
 	case status != 0:
 		e.Detail = fmt.Sprintf("the registry answered %s", answer(err, status))
-		e.Reason, e.Advice = explainStatus(status, write, host)
+		e.Reason, e.Advice = explainStatus(status, write, host, r.client.login.given != nil)
 	case isCertificate(err):
 		e.Advice = fmt.Sprintf("Make this machine trust the authority that signed the certificate of %s.", host)
 	case !r.at.PlainHTTP && isPlainAnswer(err):
@@ -90,13 +90,18 @@ func (r *remote) access(write bool, err error) error {
 	return e
 }
 
-func explainStatus(status int, write bool, host string) (Reason, string) {
+// explainStatus says what to do about a status; given means that the provider
+// has credentials for the host.
+func explainStatus(status int, write bool, host string, given bool) (Reason, string) {
 	right := "pull from"
 	if write {
 		right = "push to"
 	}
 	switch status {
 	case http.StatusUnauthorized:
+		if given {
+			return ReasonDenied, fmt.Sprintf("Check the username and the password of the provider's registry block for %s; the user needs the right to %s this repository.", host, right)
+		}
 		return ReasonDenied, fmt.Sprintf("Give the provider a registry block for %s, or log in with docker login; the user needs the right to %s this repository.", host, right)
 	case http.StatusForbidden:
 		return ReasonDenied, fmt.Sprintf("The user that was given for %s needs the right to %s this repository; some registries also want it to be created first.", host, right)

@@ -20,7 +20,8 @@
 //     e.1.5.0.checks-<12 hex of the manifest's digest>.
 //   - d.production.api.20260102T030405Z.succeeded.4f1c is the event of one
 //     finished operation of a deployment, so that one listing of tags answers
-//     how often and how well.
+//     how often and how well. Its config is an [Event]; it names the release's
+//     manifest that it is about, as evidence does.
 //
 // # A release's manifest
 //

@@ -4,63 +4,17 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
-const (
-	maxTag     = 128
-	eventTime  = "20060102T150405Z"
-	maxReason  = 4096
-	eventParts = 6
-)
-
-var (
-	namePattern      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
-	outcomePattern   = regexp.MustCompile(`^[a-z_]{1,20}$`)
-	operationPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-)
-
-// ref is what the event's tag says. The operation's id is cut to fit.
-func (e Event) ref() (EventRef, error) {
-	switch {
-	case !namePattern.MatchString(e.Environment) || !namePattern.MatchString(e.Deployment):
-		return EventRef{}, fmt.Errorf("an event needs an environment and a deployment, not %q and %q", e.Environment, e.Deployment)
-	case !outcomePattern.MatchString(e.Outcome):
-		return EventRef{}, fmt.Errorf("%q cannot be the outcome of an event", e.Outcome)
-	case !operationPattern.MatchString(e.Operation):
-		return EventRef{}, fmt.Errorf("%q cannot be the id of an operation", e.Operation)
-	case e.Ended.IsZero():
-		return EventRef{}, errors.New("an event needs the time when its operation ended")
-	}
-	r := EventRef{
-		Environment: e.Environment, Deployment: e.Deployment,
-		Ended: e.Ended.UTC().Truncate(time.Second), Outcome: e.Outcome,
-	}
-	head := strings.Join([]string{"d", r.Environment, r.Deployment, r.Ended.Format(eventTime), r.Outcome, ""}, ".")
-	r.Operation = e.Operation[:min(len(e.Operation), maxTag-len(head))]
-	r.Tag = head + r.Operation
-	return r, nil
-}
-
-// parseEventTag tells whether a tag is that of an event, and what it says.
-func parseEventTag(tag string) (EventRef, bool) {
-	parts := strings.Split(tag, ".")
-	if len(tag) > maxTag || len(parts) != eventParts || parts[0] != "d" {
-		return EventRef{}, false
-	}
-	at, err := time.Parse(eventTime, parts[3])
-	r := EventRef{Environment: parts[1], Deployment: parts[2], Ended: at, Outcome: parts[4], Operation: parts[5], Tag: tag}
-	ok := err == nil && namePattern.MatchString(r.Environment) && namePattern.MatchString(r.Deployment) &&
-		outcomePattern.MatchString(r.Outcome) && operationPattern.MatchString(r.Operation)
-	return r, ok
-}
+// maxText is how much of a text an event keeps, in bytes.
+const maxText = 4096
 
 func (s *releases) PutEvent(ctx context.Context, pipeline string, event Event) error {
 	b, err := s.place(pipeline)
@@ -71,64 +25,95 @@ func (s *releases) PutEvent(ctx context.Context, pipeline string, event Event) e
 	if err != nil {
 		return err
 	}
-	event.Started, event.Ended = event.Started.UTC(), event.Ended.UTC()
-	event.Reason = strings.ToValidUTF8(event.Reason[:min(len(event.Reason), maxReason)], "")
+	event = event.portable()
 	config, err := jsonContent(EventType+configSuffix, event)
 	if err != nil {
 		return err
 	}
-	empty := newContent(emptyType, emptyBlob)
-	raw, err := manifest{
-		ArtifactType: EventType,
-		Config:       config.descriptor,
-		Layers:       []descriptor{empty.descriptor},
-	}.content()
-	if err != nil {
-		return err
+	if config.Size > maxConfig {
+		return fmt.Errorf("the event of operation %s has %d MiB, and at most %d can be kept", event.End.Operation.ID, config.Size>>20, maxConfig>>20)
 	}
+	s.events.put(config.descriptor, event)
 	return b.update(ctx, func(tx transaction) error {
 		there, err := tx.manifest(ctx, ref.Tag)
 		if errors.Is(err, ErrNotFound) {
-			if err := errors.Join(tx.put(ctx, config), tx.put(ctx, empty)); err != nil {
-				return err
-			}
-			there, err = tx.tag(ctx, ref.Tag, raw)
+			there, err = putEvent(ctx, tx, pipeline, ref, event, config)
 		}
-		if err == nil && there.Digest != raw.Digest {
+		if err != nil {
+			return err
+		}
+		kept, err := readEvent(ctx, tx, there, &s.events)
+		if err == nil && kept.End.Operation.ID != event.End.Operation.ID {
 			err = fmt.Errorf("another event is kept under %s already", ref.Tag)
 		}
 		return err
 	})
 }
 
-func (s *releases) Events(ctx context.Context, pipeline string, filter EventFilter) ([]EventRef, error) {
-	b, err := s.place(pipeline)
+func putEvent(ctx context.Context, tx transaction, pipeline string, ref EventRef, event Event, config content) (content, error) {
+	empty := newContent(emptyType, emptyBlob)
+	if err := errors.Join(tx.put(ctx, config), tx.put(ctx, empty)); err != nil {
+		return content{}, err
+	}
+	m := manifest{
+		ArtifactType: EventType,
+		Config:       config.descriptor,
+		Layers:       []descriptor{empty.descriptor},
+		Annotations:  map[string]string{annotationCreated: ref.Ended.Format(time.RFC3339)},
+	}
+	raw, err := m.aboutReleaseOf(ctx, tx, pipeline, event.End.To)
 	if err != nil {
-		return nil, err
+		return content{}, err
 	}
-	tags, err := b.tags(ctx)
-	if err != nil {
-		return nil, err
-	}
-	events := []EventRef{}
-	for _, tag := range tags {
-		if r, ok := parseEventTag(tag); ok && filter.chooses(r) {
-			events = append(events, r)
-		}
-	}
-	slices.SortFunc(events, func(a, b EventRef) int {
-		return cmp.Or(b.Ended.Compare(a.Ended), strings.Compare(a.Tag, b.Tag))
-	})
-	if filter.Limit > 0 && len(events) > filter.Limit {
-		events = events[:filter.Limit]
-	}
-	return events, nil
+	return tx.tag(ctx, ref.Tag, raw)
 }
 
-func (f EventFilter) chooses(r EventRef) bool {
-	return (f.Environment == "" || f.Environment == r.Environment) &&
-		(f.Deployment == "" || f.Deployment == r.Deployment) &&
-		!r.Ended.Before(f.Since.Truncate(time.Second))
+// aboutReleaseOf names the release of a revision as what the manifest is about,
+// unless the store does not hold it.
+func (m manifest) aboutReleaseOf(ctx context.Context, tx transaction, pipeline string, to deployer.RevisionInfo) (content, error) {
+	version, ours := strings.CutPrefix(to.ReleaseID, pipeline+":")
+	tag, err := EncodeTag(version)
+	if !ours || err != nil {
+		return m.content()
+	}
+	release, err := tx.manifest(ctx, tag)
+	switch {
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrCorrupt):
+		return m.content()
+	case err != nil:
+		return content{}, err
+	}
+	m.Annotations[annotationSubject] = release.Digest
+	return m.about(ctx, tx, release)
+}
+
+// portable is the event as it is kept: texts bounded, times in UTC, and nothing
+// that only the target needs.
+func (e Event) portable() Event {
+	e.Schema = EventSchema
+	e.End = portableEntry(e.End)
+	if e.Begin != nil {
+		begin := portableEntry(*e.Begin)
+		e.Begin = &begin
+	}
+	return e
+}
+
+func portableEntry(e deployer.Entry) deployer.Entry {
+	e.Owner = ""
+	e.Time, e.Operation.Started = e.Time.UTC(), e.Operation.Started.UTC()
+	e.Operation.Actor, e.Reason = bounded(e.Operation.Actor), bounded(e.Reason)
+	steps := make([]deployer.EntryStep, len(e.Steps))
+	for n, step := range e.Steps {
+		step.Started, step.Ended, step.Error = step.Started.UTC(), step.Ended.UTC(), bounded(step.Error)
+		steps[n] = step
+	}
+	e.Steps = steps
+	return e
+}
+
+func bounded(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxText)], "")
 }
 
 func (s *releases) Event(ctx context.Context, pipeline string, ref EventRef) (Event, error) {
@@ -143,20 +128,59 @@ func (s *releases) Event(ctx context.Context, pipeline string, ref EventRef) (Ev
 	if err != nil {
 		return Event{}, fmt.Errorf("event %s: %w", ref.Tag, err)
 	}
-	m, err := parseManifest(raw.data, EventType)
+	event, err := readEvent(ctx, b, raw, &s.events)
 	if err != nil {
 		return Event{}, fmt.Errorf("event %s: %w", ref.Tag, err)
-	}
-	data, err := b.blob(ctx, m.Config)
-	if err != nil {
-		return Event{}, fmt.Errorf("event %s: %w", ref.Tag, err)
-	}
-	var event Event
-	if err := decodeStrict(data, &event); err != nil {
-		return Event{}, corrupt("event %s is not readable: %v", ref.Tag, err)
 	}
 	if again, err := event.ref(); err != nil || again.Tag != ref.Tag {
 		return Event{}, corrupt("event %s is kept under another event's tag", ref.Tag)
+	}
+	return event, nil
+}
+
+// readEvent reads what a manifest of an event holds, unless the cache knows it.
+func readEvent(ctx context.Context, r reader, raw content, cache *eventCache) (Event, error) {
+	m, err := parseManifest(raw.data, EventType)
+	if err != nil {
+		return Event{}, err
+	}
+	if event, ok := cache.get(m.Config.Digest); ok {
+		return event, nil
+	}
+	data, err := r.blob(ctx, m.Config)
+	if err != nil {
+		return Event{}, err
+	}
+	event, err := parseEvent(data)
+	if err == nil {
+		cache.put(m.Config, event)
+	}
+	return event, err
+}
+
+// parseEvent reads an event from a registry or a disk, which may hold anything.
+func parseEvent(data []byte) (Event, error) {
+	var version struct {
+		Schema int `json:"schema"`
+		End    struct {
+			Schema int `json:"schema"`
+		} `json:"end"`
+	}
+	if err := decodeStrict(data, &version); err != nil {
+		return Event{}, corrupt("the event is not readable: %v", err)
+	}
+	if version.Schema > EventSchema || version.End.Schema > deployer.EntrySchema {
+		return Event{}, fmt.Errorf("it was written by a newer version of the provider (schema %d, entries %d): use that one to read it", version.Schema, version.End.Schema)
+	}
+	var event Event
+	if err := decodeStrict(data, &event); err != nil {
+		return Event{}, corrupt("the event is not readable: %v", err)
+	}
+	if event.Schema < 1 {
+		return Event{}, corrupt("the event has no schema")
+	}
+	if _, err := event.ref(); err != nil {
+		return Event{}, corrupt("%v", err)
 	}
 	return event, nil
 }

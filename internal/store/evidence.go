@@ -123,6 +123,12 @@ func evidenceContent(ctx context.Context, tx transaction, record Record, release
 		}
 		m.Layers = []descriptor{empty.descriptor}
 	}
+	return m.about(ctx, tx, release)
+}
+
+// about gives the manifest a release as its subject where standard tools find
+// it by that.
+func (m manifest) about(ctx context.Context, tx transaction, release content) (content, error) {
 	m.Subject = &release.descriptor
 	raw, err := m.content()
 	if err != nil {

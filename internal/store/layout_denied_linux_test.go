@@ -56,9 +56,11 @@ func TestLayoutDenied(t *testing.T) {
 		_, err = s.Put(ctx, record("shop", "1.5.1", a), path, e)
 		done <- err
 		done <- s.Writable(ctx, "shop")
+		done <- s.Probe(ctx, "shop")
 		_, err = s.Put(ctx, record("other", "1.5.1", a), path, e)
 		done <- err
 		done <- s.Writable(ctx, "other")
+		done <- s.Probe(ctx, "other")
 	}()
 	n := 0
 	for err := range done {
@@ -68,7 +70,7 @@ func TestLayoutDenied(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if n != 4 {
+	if n != 6 {
 		t.Errorf("%d answers", n)
 	}
 }

@@ -30,6 +30,7 @@ const (
 	annotationTitle    = "org.opencontainers.image.title"
 	annotationVersion  = "org.opencontainers.image.version"
 	annotationRevision = "org.opencontainers.image.revision"
+	annotationCreated  = "org.opencontainers.image.created"
 	annotationSource   = "org.opencontainers.image.source"
 	annotationSubject  = "io.tfdelivery.subject" // digest of the release that evidence is about
 	annotationStage    = "io.tfdelivery.stage"

@@ -35,6 +35,7 @@ type releases struct {
 	open   func(pipeline string) (backend, error)
 	mu     sync.Mutex
 	places map[string]backend // by pipeline
+	events eventCache
 }
 
 func (s *releases) Location() string { return s.at.String() }

@@ -64,8 +64,8 @@ func TestRegistryPullOnly(t *testing.T) {
 	_, err = s.Put(ctx, record("shop", "1.5.1", a), path, evidence(t, noon))
 	wantAccess(t, err, true, ReasonDenied, "403 Forbidden", "DENIED", "right to push to")
 	wantAccess(t, s.Writable(ctx, "shop"), true, ReasonDenied)
-	err = s.PutEvent(ctx, "shop", Event{Environment: "e", Deployment: "d", Operation: "o", Outcome: "failed", Ended: noon})
-	wantAccess(t, err, true, ReasonDenied)
+	wantAccess(t, s.Probe(ctx, "shop"), true, ReasonDenied, "403 Forbidden", "right to push to")
+	wantAccess(t, s.PutEvent(ctx, "shop", storyOf("shop", "op-1", "failed", noon)), true, ReasonDenied)
 	// What exists already needs no right to write.
 	if again, err := s.Put(ctx, record("shop", "1.5.0", a), path, evidence(t, noon)); err != nil || again.Digest != made.Digest {
 		t.Fatal(err)
@@ -80,23 +80,31 @@ func TestRegistryReadOnlyMode(t *testing.T) {
 	_, err := s.Put(ctx, record("shop", "1.5.0", a), path, evidence(t, noon))
 	wantAccess(t, err, true, ReasonReadOnly, "405", "read-only")
 	wantAccess(t, s.Writable(ctx, "shop"), true, ReasonReadOnly)
+	wantAccess(t, s.Probe(ctx, "shop"), true, ReasonReadOnly)
 }
 
 func TestRegistryLogin(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	rig := testrig.NewRegistry(t, testrig.RegistryLogin("ci", "s3cret"))
-	for name, credentials := range map[string][]RegistryCredential{
-		"wrong password": {{Host: rig.Host, Username: "ci", Password: "guessed"}},
-		"another host's": {{Host: "registry.acme.io", Username: "ci", Password: "s3cret"}},
+	const give, check = "Give the provider a registry block for ", "Check the username and the password of the provider's registry block for "
+	for name, c := range map[string]struct {
+		given         RegistryCredential
+		advice, other string
+	}{
+		"wrong password": {RegistryCredential{Host: rig.Host, Username: "ci", Password: "guessed"}, check, give},
+		"another host's": {RegistryCredential{Host: "registry.acme.io", Username: "ci", Password: "s3cret"}, give, check},
 	} {
-		s := open(t, rig.Host+"/acme", credentials...)
+		s := open(t, rig.Host+"/acme", c.given)
 		_, err := s.Get(ctx, "shop", "1.5.0")
-		wantAccess(t, err, false, ReasonDenied, "401 Unauthorized", "registry block for "+rig.Host)
-		if strings.Contains(err.Error(), "guessed") {
+		wantAccess(t, err, false, ReasonDenied, "401 Unauthorized", c.advice+rig.Host, "right to pull from")
+		if strings.Contains(err.Error(), "guessed") || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: a password is in the error: %v", name, err)
 		}
-		wantAccess(t, s.Writable(ctx, "shop"), true, ReasonDenied)
+		if strings.Contains(err.Error(), c.other) {
+			t.Errorf("%s: the advice is that for another case: %v", name, err)
+		}
+		wantAccess(t, s.Writable(ctx, "shop"), true, ReasonDenied, c.advice+rig.Host, "right to push to")
 	}
 }
 
@@ -186,8 +194,7 @@ func TestRegistryReferrers(t *testing.T) {
 			if m.Annotations[annotationSubject] != release.Digest {
 				t.Fatalf("annotations %v", m.Annotations)
 			}
-			listed, err := b.(*remote).referrers(ctx, release.Digest, raw.Digest)
-			if err == nil && listed != c.linked {
+			if listed := b.(*remote).refers(ctx, release.Digest, raw.Digest); listed != c.linked {
 				t.Fatalf("listed: %t", listed)
 			}
 			// Nothing is tagged besides the release and its evidence.

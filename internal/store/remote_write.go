@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 )
 
 // update writes at once: each step is harmless alone, and the tag comes last.
@@ -148,38 +149,28 @@ func (t remoteTx) linked(ctx context.Context, release, evidence content) (bool, 
 // listed puts the evidence where there is a referrers API, and tells whether
 // that lists it then.
 func (r *remote) listed(ctx context.Context, release, evidence content) bool {
-	if ok, err := r.referrers(ctx, release.Digest, ""); err != nil || !ok {
-		return false
-	}
-	if r.putManifest(ctx, evidence.Digest, evidence) != nil {
-		return false
-	}
-	ok, err := r.referrers(ctx, release.Digest, evidence.Digest)
-	return err == nil && ok
+	return r.refers(ctx, release.Digest, "") &&
+		r.putManifest(ctx, evidence.Digest, evidence) == nil &&
+		r.refers(ctx, release.Digest, evidence.Digest)
 }
 
-// referrers tells whether the registry answers, and lists the digest if one is
-// given.
-func (r *remote) referrers(ctx context.Context, subject, digest string) (bool, error) {
+// refers tells whether the registry lists what refers to a manifest, and the
+// digest among that if one is given. A registry that fails to does not.
+func (r *remote) refers(ctx context.Context, subject, digest string) bool {
 	resp, err := r.client.do(ctx, call{scope: push, method: http.MethodGet, url: "/referrers/" + subject})
 	if err != nil {
-		return false, err
+		return false
 	}
 	data, err := read(resp)
 	if err != nil {
-		return false, err
+		return false
 	}
 	var list struct {
 		MediaType string       `json:"mediaType"`
 		Manifests []descriptor `json:"manifests"`
 	}
 	if decodeStrict(data, &list) != nil || list.MediaType != indexType {
-		return false, nil
+		return false
 	}
-	for _, d := range list.Manifests {
-		if d.Digest == digest {
-			return true, nil
-		}
-	}
-	return digest == "", nil
+	return digest == "" || slices.ContainsFunc(list.Manifests, func(d descriptor) bool { return d.Digest == digest })
 }

@@ -5,7 +5,10 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
+
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
 // Store is where releases, their evidence and deployment events are kept. It
@@ -35,17 +38,23 @@ type Store interface {
 	// Evidence reads when a release was made and what its checks said. The
 	// files are listed, not fetched. Without any the error is [ErrNotFound].
 	Evidence(ctx context.Context, release Release) (Evidence, error)
-	// PutEvent keeps the event of one finished operation. Keeping it again is
-	// no error.
+	// PutEvent keeps the event of one finished operation. An operation has one
+	// event: keeping it again changes nothing and is no error.
 	PutEvent(ctx context.Context, pipeline string, event Event) error
 	// Events lists the events of a pipeline's deployments, newest first, from
 	// one listing of tags.
 	Events(ctx context.Context, pipeline string, filter EventFilter) ([]EventRef, error)
-	// Event reads one listed event.
+	// Event reads one listed event. What it returns is shared and not to be
+	// changed.
 	Event(ctx context.Context, pipeline string, ref EventRef) (Event, error)
 	// Writable tells whether a Put could succeed, as far as can be seen
 	// without writing anything; the error is an [*AccessError].
 	Writable(ctx context.Context, pipeline string) error
+	// Probe proves by writing that an event could be kept now; the error is an
+	// [*AccessError]. A registry has one small manifest without a tag
+	// afterwards, the same after every probe; a directory has nothing more than
+	// an empty layout.
+	Probe(ctx context.Context, pipeline string) error
 }
 
 // Release is a release in the store.
@@ -110,21 +119,21 @@ type EvidenceFile struct {
 	Size  int64  // bytes
 }
 
-// Event is one finished operation of a deployment.
+// EventSchema is the version of the event's format. A reader refuses a higher
+// one; members that an older reader may ignore are added without raising it.
+const EventSchema = 1
+
+// Event is the story of one finished operation of a deployment, as the target's
+// ledger tells it. docs/design/ledger.md describes the format.
 type Event struct {
-	Environment string    `json:"environment"`
-	Deployment  string    `json:"deployment"`
-	Operation   string    `json:"operation"` // its id, [A-Za-z0-9_-]{1,64}
-	Kind        string    `json:"kind"`      // what it did, such as "update"
-	Actor       string    `json:"actor,omitempty"`
-	Outcome     string    `json:"outcome"` // [a-z_]{1,20}
-	Reason      string    `json:"reason,omitempty"`
-	Release     string    `json:"release,omitempty"`  // id of the release that was deployed
-	Revision    string    `json:"revision,omitempty"` // id
-	Previous    string    `json:"previous,omitempty"` // id of the release before
-	Commit      string    `json:"commit,omitempty"`
-	Started     time.Time `json:"started"`
-	Ended       time.Time `json:"ended"`
+	Schema int `json:"schema"` // set by PutEvent
+	// Begin and End are the ledger's entries, without the owner's token, which
+	// is of no use away from the target. Begin is nil where it was not found.
+	Begin *deployer.Entry `json:"begin,omitempty"`
+	End   deployer.Entry  `json:"end"`
+	// Releases gives the release of each revision that the entries name, by the
+	// revision's id, where it is known.
+	Releases map[string]string `json:"releases,omitempty"`
 }
 
 // EventRef is what an event's tag says about it.
@@ -135,6 +144,11 @@ type EventRef struct {
 	Outcome     string
 	Operation   string // its id, possibly cut short
 	Tag         string
+}
+
+// Names tells whether the event is that of an operation.
+func (r EventRef) Names(operation string) bool {
+	return r.Operation == operation || len(r.Tag) == maxTag && strings.HasPrefix(operation, r.Operation)
 }
 
 // EventFilter chooses events. Zero fields choose all.

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
 // TestStore holds every kind of store to the same contract.
@@ -270,49 +273,74 @@ func testConcurrency(t *testing.T, open func() Store, pipeline string) {
 	group.Wait()
 }
 
+// storyOf is an operation of production/api that took 90 seconds.
+func storyOf(pipeline, operation, outcome string, ended time.Time) Event {
+	begin := deployer.Entry{
+		Schema: deployer.EntrySchema, Phase: deployer.PhaseBegin,
+		Operation:   deployer.Operation{ID: operation, Kind: deployer.OperationUpdate, Actor: "ci@runner", Started: ended.Add(-90 * time.Second)},
+		Environment: "production", Deployment: "api", Owner: "0b1c", Generation: 7, Time: ended.Add(-80 * time.Second),
+		To:   deployer.RevisionInfo{ID: "1.5.0-aa", ReleaseID: pipeline + ":1.5.0", Version: "1.5.0", Commit: commitA},
+		From: map[string]string{"app-1": "1.4.0-bb", "app-2": ""}, Strategy: "rolling",
+	}
+	end := begin
+	end.Phase, end.Generation, end.Time, end.From = deployer.PhaseEnd, 8, ended, nil
+	end.Outcome, end.Reason = deployer.Outcome(outcome), "it did not answer"
+	end.Runs = map[string]string{"app-1": "1.5.0-aa", "app-2": "1.5.0-aa"}
+	end.Steps = []deployer.EntryStep{{Name: "switch", Instances: []string{"app-1"}, Started: begin.Time, Ended: ended, Error: "exit status 1"}}
+	return Event{Begin: &begin, End: end, Releases: map[string]string{"1.5.0-aa": pipeline + ":1.5.0", "1.4.0-bb": pipeline + ":1.4.0"}}
+}
+
 func testEvents(t *testing.T, open func() Store, pipeline string) {
 	ctx := context.Background()
-	event := Event{
-		Environment: "production", Deployment: "api", Operation: "op-4f1c", Kind: "update", Actor: "ci@runner",
-		Outcome: "succeeded", Release: pipeline + ":1.5.0", Revision: "r-1", Previous: pipeline + ":1.4.0", Commit: commitA,
-		Started: noon, Ended: noon.Add(90*time.Second + 7*time.Millisecond),
+	ended := noon.Add(90*time.Second + 7*time.Millisecond)
+	east := time.FixedZone("", 3600)
+	event := storyOf(pipeline, "op-4f1c", "succeeded", ended.In(east))
+	later := storyOf(pipeline, strings.Repeat("x", 64), "revert_failed", noon.Add(time.Hour))
+	other := storyOf(pipeline, "op-5", "failed", noon.Add(time.Hour))
+	other.Begin, other.End.Deployment = nil, "worker"
+	again := storyOf(pipeline, "op-4f1c", "succeeded", ended)
+	again.End.Reason = "told in other words" // the first one stays
+	if err := open().Probe(ctx, pipeline); err != nil {
+		t.Fatal(err)
 	}
-	later := event
-	later.Operation, later.Outcome, later.Ended = strings.Repeat("x", 64), "revert_failed", noon.Add(time.Hour)
-	other := later
-	other.Deployment = "worker"
-	for _, e := range []Event{event, event, later, other} {
+	for _, e := range []Event{event, again, event, later, other} {
 		if err := open().PutEvent(ctx, pipeline, e); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s := open()
 	all, err := s.Events(ctx, pipeline, EventFilter{})
-	if err != nil || len(all) != 3 || all[2].Operation != "op-4f1c" {
+	if err != nil || len(all) != 3 || all[2].Operation != "op-4f1c" || !all[2].Names("op-4f1c") || all[2].Names("op-4f1c5") {
 		t.Fatalf("%v %v", all, err)
 	}
 	some, err := s.Events(ctx, pipeline, EventFilter{Environment: "production", Deployment: "api", Since: noon.Add(time.Minute), Limit: 1})
-	if err != nil || len(some) != 1 || some[0].Outcome != "revert_failed" {
+	if err != nil || len(some) != 1 || some[0].Outcome != "revert_failed" || !some[0].Names(later.End.Operation.ID) {
 		t.Fatalf("%v %v", some, err)
 	}
-	got, err := s.Event(ctx, pipeline, all[2])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(event, got); diff != "" {
-		t.Fatal(diff)
+	want := storyOf(pipeline, "op-4f1c", "succeeded", ended)
+	want.Schema, want.Begin.Owner, want.End.Owner = EventSchema, "", ""
+	for range 2 { // what is remembered is the same
+		got, err := s.Event(ctx, pipeline, all[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatal(diff)
+		}
 	}
 	if versions, err := s.Versions(ctx, pipeline); err != nil || len(versions) != 0 {
 		t.Fatalf("events are no versions: %v %v", versions, err)
 	}
-	for name, bad := range map[string]func(*Event){
-		"environment": func(e *Event) { e.Environment = "Prod" },
-		"outcome":     func(e *Event) { e.Outcome = "so.so" },
-		"operation":   func(e *Event) { e.Operation = "a.b" },
-		"end":         func(e *Event) { e.Ended = time.Time{} },
+	for name, bad := range map[string]func(*deployer.Entry){
+		"environment": func(e *deployer.Entry) { e.Environment = "Prod" },
+		"outcome":     func(e *deployer.Entry) { e.Outcome = "so.so" },
+		"operation":   func(e *deployer.Entry) { e.Operation.ID = "a.b" },
+		"beginning":   func(e *deployer.Entry) { e.Operation.ID = "another" },
+		"end":         func(e *deployer.Entry) { e.Time = time.Time{} },
+		"far end":     func(e *deployer.Entry) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
 	} {
-		e := event
-		bad(&e)
+		e := storyOf(pipeline, "op-6", "succeeded", ended)
+		bad(&e.End)
 		if err := s.PutEvent(ctx, pipeline, e); err == nil {
 			t.Errorf("an event with a bad %s was kept", name)
 		}

@@ -83,11 +83,8 @@ func TestTagLength(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	event := Event{
-		Environment: strings.Repeat("e", 31), Deployment: strings.Repeat("d", 31), Outcome: strings.Repeat("o", 20),
-		Operation: strings.Repeat("x", 64), Ended: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)),
-	}
-	ref, err := event.ref()
+	ref, err := eventRef(strings.Repeat("e", 31), strings.Repeat("d", 31),
+		time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)), strings.Repeat("o", 20), strings.Repeat("x", 64))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +125,7 @@ func FuzzEventTag(f *testing.F) {
 		if !ok {
 			return
 		}
-		again, err := Event{Environment: r.Environment, Deployment: r.Deployment, Ended: r.Ended, Outcome: r.Outcome, Operation: r.Operation}.ref()
+		again, err := eventRef(r.Environment, r.Deployment, r.Ended, r.Outcome, r.Operation)
 		if err != nil || again.Tag != s || !tagPattern.MatchString(s) {
 			t.Errorf("%q became %q: %v", s, again.Tag, err)
 		}

@@ -145,7 +145,7 @@ func TestTroubleWithCustomDeployers(t *testing.T) {
 		"wrong checksum":      {path, other, `{ directory = "/tmp/x" }`, []string{sum, other}},
 		"missing":             {path + "-not", sum, `{ directory = "/tmp/x" }`, []string{path + "-not"}},
 		"dies at start":       {script, hex.EncodeToString(scriptHash[:]), `{ directory = "/tmp/x" }`, []string{"cannot find my library"}},
-		"a typo in config":    {path, sum, `{ directoty = "/tmp/x" }`, []string{"plugin.config.directoty"}},
+		"a typo in config":    {path, sum, `{ directories = "/tmp/x" }`, []string{"plugin.config.directories"}},
 		"a value too few":     {path, sum, `{}`, []string{"plugin.config", "directory"}},
 		"a value of bad type": {path, sum, `{ directory = ["/tmp/x"] }`, []string{"plugin.config.directory"}},
 	} {

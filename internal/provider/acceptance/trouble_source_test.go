@@ -153,11 +153,11 @@ func TestTroubleWithStores(t *testing.T) {
 		}, []string{"cannot write", "405", "it is read-only"}},
 		"a registry that wants a login": {func(t *testing.T) (string, string) {
 			return testrig.NewRegistry(t, testrig.RegistryLogin("ci", "right-Pa55word")).Host + "/apps", ""
-		}, []string{"401", "registry block", "right to pull"}},
+		}, []string{"401", "Give the provider a registry block", "right to pull"}},
 		"a registry that refuses the login": {func(t *testing.T) (string, string) {
 			host := testrig.NewRegistry(t, testrig.RegistryLogin("ci", "right-Pa55word")).Host
 			return host + "/apps", fmt.Sprintf("registry {\n host = %q\n username = \"ci\"\n password = \"wrong-Pa55word\"\n }", host)
-		}, []string{"401", "registry block", "right to pull"}},
+		}, []string{"401", "Check the username and the password of the provider's registry block", "right to pull"}},
 		"a registry that is not there": {func(*testing.T) (string, string) { return "127.0.0.1:1/apps", "" },
 			[]string{"connection refused", "is up and can be reached"}},
 	} {
