@@ -16,12 +16,17 @@ import (
 
 // Wanted is what a configuration means: which instances, running which revision.
 type Wanted struct {
-	Validation deployer.Validation
+	Validation  deployer.Validation
+	Description deployer.Description // of the deployer
 	// RevisionID is "" when it is not known yet.
 	RevisionID     string
 	RevisionConfig json.RawMessage
 	TargetConfig   json.RawMessage
 	Schema         *sdk.Schema // of the target's configuration
+
+	// SecretNames and Later are for words alone and set by whoever plans.
+	SecretNames []string
+	Later       Later
 }
 
 // Validate asks the deployer what a configuration means, once that fits the
@@ -32,7 +37,7 @@ func (s *Service) Validate(ctx context.Context, spec Spec) (Wanted, error) {
 	if err != nil {
 		return Wanted{}, err
 	}
-	wanted := Wanted{Schema: d.schema}
+	wanted := Wanted{Schema: d.schema, Description: d.description}
 	wanted.Validation.Diagnostics = d.schema.Validate(spec.Config)
 	if slices.ContainsFunc(wanted.Validation.Diagnostics, isError) {
 		return wanted, nil
@@ -74,11 +79,13 @@ type Planned struct {
 	Unknown   bool
 	Instances map[string]PlannedInstance
 	Revision  string // "" when it is not known yet
-	// Batches are the instances that will be touched, in the order in which
+	// Batches are the instances that will be switched, in the order in which
 	// they will be.
 	Batches [][]string
-	// Changes: at least one instance will be touched.
+	// Changes: something will be done on the target.
 	Changes bool
+	// Touched says what will be done to each instance.
+	Touched []Change
 	// Moves are instances whose place changes: added at the new one, then
 	// removed from the old one.
 	Moves []string
@@ -90,6 +97,13 @@ func Compute(spec Spec, wanted Wanted, known State, private Private) Planned {
 		return Planned{Unknown: true, Changes: true}
 	}
 	p := Planned{Instances: map[string]PlannedInstance{}, Revision: wanted.RevisionID}
+	p.Batches = rollout.Batches(wanted.Validation.Instances, foundState(wanted, known, private), wanted.RevisionID, spec.Strategy)
+	switched := map[string]bool{}
+	for _, batch := range p.Batches {
+		for _, id := range batch {
+			switched[id] = true
+		}
+	}
 	var touched []deployer.DesiredInstance
 	for _, d := range wanted.Validation.Instances {
 		planned := PlannedInstance{
@@ -97,16 +111,14 @@ func Compute(spec Spec, wanted Wanted, known State, private Private) Planned {
 			AddressUnknown: d.AddressUnknown,
 		}
 		p.Instances[d.ID] = planned
-		place := private.Places[d.ID]
-		moved := place != "" && !d.AddressUnknown && d.Place != place
-		if moved {
+		if private.moved(d) {
 			p.Moves = append(p.Moves, d.ID)
 		}
-		if moved || d.AddressUnknown || wanted.RevisionID == "" || known.Instances[d.ID] != planned.Instance {
+		if switched[d.ID] || d.AddressUnknown || known.Instances[d.ID] != planned.Instance {
 			touched = append(touched, d)
 		}
 	}
-	p.Batches = rollout.Batches(touched, deployer.TargetState{}, wanted.RevisionID, spec.Strategy)
+	p.Touched = changes(spec, wanted, known, private, touched, switched)
 	p.Changes = len(touched) > 0
 	for id := range known.Instances {
 		if _, stays := p.Instances[id]; !stays {
@@ -117,6 +129,55 @@ func Compute(spec Spec, wanted Wanted, known State, private Private) Planned {
 		p.Changes = true // adoption
 	}
 	return p
+}
+
+// moved says whether a desired instance was seen at another place.
+func (p Private) moved(d deployer.DesiredInstance) bool {
+	place := p.Places[d.ID]
+	return place != "" && !d.AddressUnknown && d.Place != place
+}
+
+// foundState is what is known of the target in the deployers' own words, as
+// far as that decides what an apply does. Instances that will be at another
+// place, or at one that is not known yet, are not in it.
+func foundState(wanted Wanted, known State, private Private) deployer.TargetState {
+	state := deployer.TargetState{Owner: private.Owner, Generation: private.Generation}
+	if wanted.RevisionID == "" {
+		return state
+	}
+	if private.LastGood != "" {
+		state.LastGood = &deployer.RevisionInfo{ID: private.LastGood}
+	}
+	if private.Unfinished {
+		state.Unfinished = &deployer.Operation{}
+	}
+	for _, f := range private.Failed {
+		state.Failed = append(state.Failed, deployer.FailedRevision{
+			Revision: deployer.RevisionInfo{ID: f.Revision, ReleaseID: f.Release}, Reason: f.Reason, Time: f.Time,
+		})
+	}
+	for _, d := range wanted.Validation.Instances {
+		now, had := known.Instances[d.ID]
+		if !had || private.moved(d) || d.AddressUnknown {
+			continue
+		}
+		i := deployer.Instance{
+			ID: d.ID, Scope: d.Scope, Order: d.Order, Desired: true, Address: d.Address, Place: d.Place,
+			Owner: private.Owner, Opaque: private.Opaque[d.ID],
+		}
+		if now.Revision != "" {
+			note := private.Revisions[now.Revision]
+			slot := deployer.Slot{Role: deployer.RoleServing, Health: deployer.Health(now.Health), Revision: deployer.RevisionInfo{
+				ID: now.Revision, ReleaseID: now.Release, EnvironmentHashes: note.Variables, SecretNames: note.Secrets, SecretsVersion: note.SecretsVersion,
+			}}
+			if now.Health == HealthDrifted {
+				slot.Health, slot.Incomplete = deployer.HealthHealthy, true
+			}
+			i.Slots = []deployer.Slot{slot}
+		}
+		state.Instances = append(state.Instances, i)
+	}
+	return state
 }
 
 // SameTarget says whether two configurations address the same with the same

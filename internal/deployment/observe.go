@@ -128,6 +128,13 @@ func merge(seen deployer.TargetState, known State, private Private) Observed {
 	if seen.Unfinished != nil {
 		out.note(Note{Text: fmt.Sprintf("The operation %q of %s, begun %s, did not end. The next apply finishes the job.", seen.Unfinished.Kind, seen.Unfinished.Actor, seen.Unfinished.Started.UTC().Format(time.RFC3339))})
 	}
+	if out.Reached {
+		out.Private.LastGood, out.Private.Unfinished = "", seen.Unfinished != nil
+		if seen.LastGood != nil {
+			out.Private.LastGood = seen.LastGood.ID
+		}
+	}
+	out.Private.Revisions = notesOf(seen.Instances, out.State.Instances, private.Revisions)
 	out.State.RunningReleaseID = commonRelease(out.State.Instances)
 	return out
 }

@@ -56,6 +56,13 @@ type Private struct {
 	Notes []Note `json:"notes,omitempty"`
 	// Failed says that a revision was tried here and did not hold.
 	Failed []FailedNote `json:"failed,omitempty"`
+	// LastGood is the id of the revision that the last good rollout brought,
+	// and Unfinished says that the last one has not ended: they decide whether
+	// an instance that runs the right revision may be left alone.
+	LastGood   string `json:"last_good,omitempty"`
+	Unfinished bool   `json:"unfinished,omitempty"`
+	// Revisions describes, by id, those that instances run.
+	Revisions map[string]RevisionNote `json:"revisions,omitempty"`
 	// Places is where instances were when they were last seen.
 	Places map[string]string `json:"places,omitempty"`
 	// Recipe makes the running release again if the store has lost it.
