@@ -85,9 +85,11 @@ func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) 
 		Strategy:    req.Spec.Strategy,
 		Health:      req.Spec.Health,
 		Revert:      req.Spec.Revert,
+		Tasks:       req.Spec.Tasks,
+		Hooks:       req.Spec.Hooks,
 		Keep:        keepReleases(req.Spec.Config),
 		Opaque:      private.Opaque,
-		LockTimeout: lockTimeout,
+		LockTimeout: req.Spec.LockTimeout,
 		Lease:       lease,
 	}
 	// A release that the store does not hold may still be kept by every

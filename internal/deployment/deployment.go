@@ -74,6 +74,9 @@ type Spec struct {
 	Strategy       rollout.Strategy
 	Health         rollout.HealthCheck
 	Revert         rollout.Revert
+	Tasks          rollout.Tasks
+	Hooks          rollout.Hooks
+	LockTimeout    time.Duration        // how long to wait for somebody else's lock; 0: not at all
 	Evidence       EvidenceMode         // "": best effort
 	Analyses       []analysis.Criterion // judge the revision during the rollout, and at last
 

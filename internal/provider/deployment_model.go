@@ -32,6 +32,11 @@ type deploymentModel struct {
 	Strategy             types.Object   `tfsdk:"strategy"`
 	HealthCheck          types.Object   `tfsdk:"health_check"`
 	Revert               types.Object   `tfsdk:"revert"`
+	Tasks                types.Object   `tfsdk:"tasks"`
+	Hooks                types.Object   `tfsdk:"hooks"`
+	Analysis             types.List     `tfsdk:"analysis"`
+	LockTimeout          types.String   `tfsdk:"lock_timeout"`
+	Evidence             types.String   `tfsdk:"evidence"`
 	Timeouts             timeouts.Value `tfsdk:"timeouts"`
 
 	RunningReleaseID  types.String `tfsdk:"running_release_id"`

@@ -35,7 +35,7 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	d := r.diagnostics(&resp.Diagnostics, config.SecretsWO)
+	d := r.diagnostics(&resp.Diagnostics, config.secrets(ctx))
 	var state *deploymentModel
 	var private deployment.Private
 	known := deployment.State{}
@@ -53,7 +53,7 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
 		return
 	}
-	spec, at := plan.spec(ctx, config.SecretsWO, d)
+	spec, at := plan.spec(ctx, config, d)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -67,6 +67,9 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	}
 	appendFindings(d, wanted.Schema, at, wanted.Validation.Diagnostics)
 	if resp.Diagnostics.HasError() {
+		return
+	}
+	if checkFit(d, spec, wanted); resp.Diagnostics.HasError() {
 		return
 	}
 	planned := deployment.Compute(spec, wanted, known, private)

@@ -110,10 +110,10 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	d := r.diagnostics(&resp.Diagnostics, config.SecretsWO)
+	d := r.diagnostics(&resp.Diagnostics, config.secrets(ctx))
 	limit, diags := plan.Timeouts.Create(ctx, defaultRolloutTimeout)
 	resp.Diagnostics.Append(diags...)
-	spec, at := plan.spec(ctx, config.SecretsWO, d)
+	spec, at := plan.spec(ctx, config, d)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -160,17 +160,17 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	d := r.diagnostics(&resp.Diagnostics, config.SecretsWO)
+	d := r.diagnostics(&resp.Diagnostics, config.secrets(ctx))
 	limit, diags := plan.Timeouts.Update(ctx, defaultRolloutTimeout)
 	resp.Diagnostics.Append(diags...)
-	spec, at := plan.spec(ctx, config.SecretsWO, d)
+	spec, at := plan.spec(ctx, config, d)
 	private := readPrivate(ctx, req.Private, d)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	before, _, targetErr := state.target(ctx)
 	sameTarget := targetErr == nil && deployment.SameTarget(before, spec.Target)
-	if sameTarget && private.Owner != "" && plan.Instances.Equal(state.Instances) {
+	if sameTarget && private.Owner != "" && plan.Instances.Equal(state.Instances) && !plan.Details.IsUnknown() {
 		resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
 		return
 	}

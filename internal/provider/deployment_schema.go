@@ -28,6 +28,9 @@ func (r *deploymentResource) Schema(_ context.Context, _ resource.SchemaRequest,
 		"strategy":     strategyBlock(),
 		"health_check": healthCheckBlock(),
 		"revert":       revertBlock(),
+		"tasks":        tasksBlock(),
+		"hooks":        hooksBlock(),
+		"analysis":     analysisBlock(),
 		"timeouts": timeoutsBlock(map[string]string{
 			"create": "How long a first deployment may take in all. Default `30m`.",
 			"update": "How long an update may take in all, a revert not included. Default `30m`.",
@@ -100,6 +103,17 @@ func deploymentAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "What destroying the resource does: `remove` takes the deployment off its instances, `retain` leaves it running and forgets it. Default `remove`.",
 			Validators:          []validator.String{stringvalidator.OneOf(onDestroyRemove, onDestroyRetain)},
 		},
+		"lock_timeout": schema.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: "How long to wait for another apply that works on this deployment; `0s` is not at all. Default `10s`.",
+			Validators:          []validator.String{duration{0, maxWait}},
+		},
+		"evidence": schema.StringAttribute{
+			Optional: true,
+			MarkdownDescription: "Whether the story of a rollout is written to the store too, beside the ledger on the target: `best_effort` does so if it may, and leaves the rest to a later run that may; " +
+				"`required` makes sure that it may before anything is switched; `off` does not. Default `best_effort`.",
+			Validators: []validator.String{stringvalidator.OneOf(evidenceModes...)},
+		},
 		"running_release_id": schema.StringAttribute{
 			Computed:            true,
 			MarkdownDescription: "The release that runs on every instance; null when instances differ.",
@@ -152,88 +166,6 @@ func customDeployerBlock() schema.Block {
 				Optional:            true,
 				MarkdownDescription: "Target configuration, checked against the deployer's schema.",
 			},
-		},
-	}
-}
-
-func strategyBlock() schema.Block {
-	return schema.SingleNestedBlock{
-		MarkdownDescription: "In which order instances are switched. Default: `rolling`, one at a time.",
-		Blocks: map[string]schema.Block{
-			"rolling": schema.SingleNestedBlock{
-				MarkdownDescription: "Some instances at a time; the next batch begins when the last one is healthy.",
-				Attributes: map[string]schema.Attribute{
-					"max_parallel": schema.Int64Attribute{
-						Optional:            true,
-						MarkdownDescription: "How many instances are switched at once. Default 1.",
-						Validators:          []validator.Int64{int64validator.Between(1, 1000)},
-					},
-					"min_healthy_time": schema.StringAttribute{
-						Optional:            true,
-						MarkdownDescription: "How long an instance must stay healthy before it counts, such as `10s`. Default `0s` with a health check, `2s` without.",
-						Validators:          []validator.String{duration{0, maxWait}},
-					},
-				},
-			},
-		},
-	}
-}
-
-func healthCheckBlock() schema.Block {
-	port := schema.Int64Attribute{
-		Optional:            true,
-		MarkdownDescription: "Port. Required.",
-		Validators:          []validator.Int64{int64validator.Between(1, 65535)},
-	}
-	host := schema.StringAttribute{Optional: true, MarkdownDescription: "Address as the instance itself sees it. Default `127.0.0.1`."}
-	return schema.SingleNestedBlock{
-		MarkdownDescription: "When an instance counts as healthy: at most one of `http`, `tcp` and `command`. Without any, its process must stay up for `min_healthy_time`. Changing it touches no instance.",
-		Attributes: map[string]schema.Attribute{
-			"interval": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "Time between two probes. Default `1s`; at first it probes faster, so that a fast application is not waited for.",
-				Validators:          []validator.String{duration{minInterval, maxWait}},
-			},
-			"timeout": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "How long one probe may take. Default `5s`.",
-				Validators:          []validator.String{duration{minInterval, maxWait}},
-			},
-			"healthy_deadline": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "How long an instance may take to become healthy. Default `2m`.",
-				Validators:          []validator.String{duration{minInterval, maxWait}},
-			},
-		},
-		Blocks: map[string]schema.Block{
-			"http": schema.SingleNestedBlock{
-				MarkdownDescription: "A GET request, made where the instance is. A status of 200 to 399 passes.",
-				Attributes: map[string]schema.Attribute{
-					"scheme":  schema.StringAttribute{Optional: true, MarkdownDescription: "`http` or `https`. Default `http`.", Validators: []validator.String{stringvalidator.OneOf("http", "https")}},
-					"host":    host,
-					"port":    port,
-					"path":    schema.StringAttribute{Optional: true, MarkdownDescription: "Path. Default `/`."},
-					"headers": schema.MapAttribute{Optional: true, Sensitive: true, ElementType: types.StringType, MarkdownDescription: "Request headers. `Host` is honoured. They are kept in the state, so put no secrets here."},
-				},
-			},
-			"tcp": schema.SingleNestedBlock{
-				MarkdownDescription: "A TCP connection, made where the instance is.",
-				Attributes:          map[string]schema.Attribute{"host": host, "port": port},
-			},
-			"command": schema.SingleNestedBlock{
-				MarkdownDescription: "A shell command, run in the release's directory with its environment; status 0 passes.",
-				Attributes:          map[string]schema.Attribute{"command": schema.StringAttribute{Optional: true, MarkdownDescription: "The command. Required."}},
-			},
-		},
-	}
-}
-
-func revertBlock() schema.Block {
-	return schema.SingleNestedBlock{
-		MarkdownDescription: "What happens when an update fails.",
-		Attributes: map[string]schema.Attribute{
-			"automatic": schema.BoolAttribute{Optional: true, MarkdownDescription: "Put the last good revision back on every switched instance, in reverse order. Default `true`."},
-			"on_cancel": schema.BoolAttribute{Optional: true, MarkdownDescription: "Do so too when the apply is cancelled. Default `false`: it stops where it is."},
 		},
 	}
 }

@@ -7,14 +7,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
-	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
@@ -22,49 +24,17 @@ import (
 // check can say that it works.
 const minHealthyWithoutCheck = 2 * time.Second
 
+// defaultLockTimeout is how long an operation waits for another one to finish.
+const defaultLockTimeout = 10 * time.Second
+
+// evidenceModes are the values of evidence.
+var evidenceModes = []string{string(deployment.EvidenceBestEffort), string(deployment.EvidenceRequired), string(deployment.EvidenceOff)}
+
 var asKnown = basetypes.ObjectAsOptions{UnhandledNullAsEmpty: true, UnhandledUnknownAsEmpty: true}
 
 type customDeployerModel struct {
 	Name   types.String  `tfsdk:"name"`
 	Config types.Dynamic `tfsdk:"config"`
-}
-
-type strategyModel struct {
-	Rolling *struct {
-		MaxParallel    types.Int64  `tfsdk:"max_parallel"`
-		MinHealthyTime types.String `tfsdk:"min_healthy_time"`
-	} `tfsdk:"rolling"`
-}
-
-type healthCheckModel struct {
-	Interval        types.String       `tfsdk:"interval"`
-	Timeout         types.String       `tfsdk:"timeout"`
-	HealthyDeadline types.String       `tfsdk:"healthy_deadline"`
-	HTTP            *httpProbeModel    `tfsdk:"http"`
-	TCP             *tcpProbeModel     `tfsdk:"tcp"`
-	Command         *commandProbeModel `tfsdk:"command"`
-}
-
-type httpProbeModel struct {
-	Scheme  types.String `tfsdk:"scheme"`
-	Host    types.String `tfsdk:"host"`
-	Port    types.Int64  `tfsdk:"port"`
-	Path    types.String `tfsdk:"path"`
-	Headers types.Map    `tfsdk:"headers"`
-}
-
-type tcpProbeModel struct {
-	Host types.String `tfsdk:"host"`
-	Port types.Int64  `tfsdk:"port"`
-}
-
-type commandProbeModel struct {
-	Command types.String `tfsdk:"command"`
-}
-
-type revertModel struct {
-	Automatic types.Bool `tfsdk:"automatic"`
-	OnCancel  types.Bool `tfsdk:"on_cancel"`
 }
 
 // errNoDeployer says that a model names no deployer, as after an import.
@@ -105,76 +75,48 @@ func (m deploymentModel) target(ctx context.Context) (deployment.Target, path.Pa
 	return t, at, nil
 }
 
-// spec reads what the user asks for. Secrets come from the configuration, the
-// only place where they are.
-func (m deploymentModel) spec(ctx context.Context, secrets types.Map, d Diagnostics) (deployment.Spec, path.Path) {
+// spec reads what the user asks for. What is write-only comes from the
+// configuration, the only place where it is.
+func (m deploymentModel) spec(ctx context.Context, config deploymentModel, d Diagnostics) (deployment.Spec, path.Path) {
 	target, at, err := m.target(ctx)
 	if err != nil {
 		d.Error(at, "The target cannot be read", err)
 		return deployment.Spec{}, at
 	}
-	spec := deployment.Spec{
+	health := m.healthCheck(ctx, d).translate()
+	minHealthy := time.Duration(0)
+	if health.Probe == (deployer.Probe{}) {
+		minHealthy = minHealthyWithoutCheck
+	}
+	return deployment.Spec{
 		Target:         target,
 		ReleaseID:      m.ReleaseID.ValueString(),
 		Variables:      stringMap(m.EnvironmentVariables),
-		Secrets:        stringMap(secrets),
+		Secrets:        stringMap(config.SecretsWO),
 		SecretsVersion: m.SecretsWOVersion.ValueInt64(),
+		Strategy:       m.strategy(ctx, d).translate(ctx, minHealthy, d),
+		Health:         health,
+		Revert:         m.revert(ctx, d),
+		Tasks:          m.tasks(ctx, d),
+		Hooks:          m.hooks(ctx, d),
+		Analyses:       config.analyses(ctx, d),
+		LockTimeout:    durationOr(m.LockTimeout, defaultLockTimeout),
+		Evidence:       deployment.EvidenceMode(m.Evidence.ValueString()),
 		RevisionUnknown: m.ReleaseID.IsUnknown() || !fullyKnown(ctx, m.EnvironmentVariables) ||
 			m.SecretsWOVersion.IsUnknown(),
-	}
-	spec.Strategy, spec.Health = m.rollout(ctx, d)
-	var revert revertModel
-	if !m.Revert.IsNull() {
-		d.Append(m.Revert.As(ctx, &revert, asKnown)...)
-	}
-	spec.Revert = rollout.Revert{
-		Automatic: revert.Automatic.IsNull() || revert.Automatic.ValueBool(),
-		OnCancel:  revert.OnCancel.ValueBool(),
-	}
-	return spec, at
+	}, at
 }
 
-func (m deploymentModel) rollout(ctx context.Context, d Diagnostics) (rollout.Strategy, rollout.HealthCheck) {
-	var strategy strategyModel
-	if !m.Strategy.IsNull() {
-		d.Append(m.Strategy.As(ctx, &strategy, asKnown)...)
+// secrets are the values of write-only arguments, which no message may show.
+func (m deploymentModel) secrets(ctx context.Context) types.Map {
+	all := stringMap(m.SecretsWO)
+	var ignored diag.Diagnostics // what cannot be read is said where it is used
+	maps.Copy(all, m.secretHeaders(ctx, Diagnostics{Diagnostics: &ignored}))
+	values := make(map[string]attr.Value, len(all))
+	for name, value := range all {
+		values[name] = types.StringValue(value)
 	}
-	var check healthCheckModel
-	if !m.HealthCheck.IsNull() {
-		d.Append(m.HealthCheck.As(ctx, &check, asKnown)...)
-	}
-	health := rollout.HealthCheck{
-		Probe:           check.probe(),
-		Interval:        durationOr(check.Interval, 0),
-		Timeout:         durationOr(check.Timeout, 0),
-		HealthyDeadline: durationOr(check.HealthyDeadline, 0),
-	}
-	rolling := rollout.Rolling{MaxParallel: rollout.Count(1)}
-	if health.Probe == (deployer.Probe{}) {
-		rolling.MinHealthyTime = minHealthyWithoutCheck
-	}
-	if r := strategy.Rolling; r != nil {
-		if !r.MaxParallel.IsNull() {
-			rolling.MaxParallel = rollout.Count(int(r.MaxParallel.ValueInt64()))
-		}
-		rolling.MinHealthyTime = durationOr(r.MinHealthyTime, rolling.MinHealthyTime)
-	}
-	return rolling, health
-}
-
-func (c healthCheckModel) probe() deployer.Probe {
-	switch {
-	case c.HTTP != nil:
-		return deployer.Probe{HTTP: &deployer.HTTPProbe{
-			Scheme: c.HTTP.Scheme.ValueString(), Host: c.HTTP.Host.ValueString(), Port: int(c.HTTP.Port.ValueInt64()),
-			Path: c.HTTP.Path.ValueString(), Headers: stringMap(c.HTTP.Headers),
-		}}
-	case c.TCP != nil:
-		return deployer.Probe{TCP: &deployer.TCPProbe{Host: c.TCP.Host.ValueString(), Port: int(c.TCP.Port.ValueInt64())}}
-	case c.Command != nil:
-		return deployer.Probe{Command: &deployer.CommandProbe{Command: c.Command.Command.ValueString()}}
-	}
-	return deployer.Probe{}
+	return types.MapValueMust(types.StringType, values)
 }
 
 // durationOr reads a duration that a validator has passed.
@@ -184,6 +126,26 @@ func durationOr(s types.String, fallback time.Duration) time.Duration {
 		return fallback
 	}
 	return d
+}
+
+// stringList reads a list's known values.
+func stringList(l types.List) []string {
+	var out []string
+	for _, v := range l.Elements() {
+		if s, ok := v.(types.String); ok && !s.IsNull() && !s.IsUnknown() {
+			out = append(out, s.ValueString())
+		}
+	}
+	return out
+}
+
+// stringMaps joins maps' known values; later ones win.
+func stringMaps(all ...types.Map) map[string]string {
+	out := map[string]string{}
+	for _, m := range all {
+		maps.Copy(out, stringMap(m))
+	}
+	return out
 }
 
 // stringMap reads a map's known values.

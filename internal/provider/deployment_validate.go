@@ -20,7 +20,7 @@ func (r *deploymentResource) ValidateConfig(ctx context.Context, req resource.Va
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	d := r.diagnostics(&resp.Diagnostics, config.SecretsWO)
+	d := r.diagnostics(&resp.Diagnostics, config.secrets(ctx))
 	deployers := map[string]attr.Value{"ssh": config.SSH, "local": config.Local, "plugin": config.Plugin}
 	switch given, unknown := count(deployers); {
 	case len(given) == 0 && !unknown:
@@ -28,34 +28,12 @@ func (r *deploymentResource) ValidateConfig(ctx context.Context, req resource.Va
 	case len(given) > 1:
 		d.Invalid(path.Root(given[1]), "More than one deployer", "A deployment runs in one place: keep one of the blocks "+strings.Join(given, " and ")+", and make a second delivery_deployment for the other.")
 	}
-	if !config.Strategy.IsNull() && !config.Strategy.IsUnknown() {
-		if given, unknown := count(config.Strategy.Attributes()); len(given) == 0 && !unknown {
-			d.Invalid(path.Root("strategy"), "No strategy", "Add a block that says which one, such as rolling {}, or leave the block strategy out.")
-		}
-	}
-	if !config.HealthCheck.IsNull() && !config.HealthCheck.IsUnknown() {
-		probes := map[string]attr.Value{}
-		for _, name := range []string{"http", "tcp", "command"} {
-			probes[name] = config.HealthCheck.Attributes()[name]
-		}
-		if given, _ := count(probes); len(given) > 1 {
-			d.Invalid(path.Root("health_check").AtName(given[1]), "More than one probe", "Keep one of the blocks "+strings.Join(given, " and ")+".")
-		}
-	}
-	for _, required := range []struct {
-		at   path.Path
-		attr string
-		in   types.Object
-	}{
-		{path.Root("plugin"), "name", config.Plugin},
-		{path.Root("health_check").AtName("http"), "port", nested(config.HealthCheck, "http")},
-		{path.Root("health_check").AtName("tcp"), "port", nested(config.HealthCheck, "tcp")},
-		{path.Root("health_check").AtName("command"), "command", nested(config.HealthCheck, "command")},
-	} {
-		if value, ok := required.in.Attributes()[required.attr]; ok && value.IsNull() {
-			d.Invalid(required.at.AtName(required.attr), "A value is missing", quote(required.attr)+" is required in this block.")
-		}
-	}
+	require(config.Plugin, "name", path.Root("plugin"), d)
+	config.checkStrategy(ctx, d)
+	config.checkHealth(ctx, d)
+	config.checkCommands(d)
+	config.checkAnalyses(ctx, d)
+	config.checkTime(ctx, d)
 	if !config.SecretsWOVersion.IsNull() && config.SecretsWO.IsNull() {
 		d.Invalid(path.Root("secrets_wo_version"), "A version without secrets", "secrets_wo_version counts versions of secrets_wo: set both, or neither.")
 	}
@@ -67,6 +45,33 @@ func nested(in types.Object, name string) types.Object {
 		return block
 	}
 	return types.ObjectNull(nil)
+}
+
+// require finds an attribute that a block lacks.
+func require(in types.Object, name string, at path.Path, d Diagnostics) {
+	if value, ok := in.Attributes()[name]; ok && value.IsNull() {
+		d.Invalid(at.AtName(name), "A value is missing", quote(name)+" is required in this block.")
+	}
+}
+
+// pick takes blocks out of a block.
+func pick(in types.Object, names ...string) map[string]attr.Value {
+	out := make(map[string]attr.Value, len(names))
+	for _, name := range names {
+		if value, ok := in.Attributes()[name]; ok {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// enumerate joins words: "a", "a and b", "a, b and c".
+func enumerate(words []string, and string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " " + and + " " + words[last]
 }
 
 // count names the blocks that are there, sorted, and says whether one is unknown.

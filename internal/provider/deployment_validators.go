@@ -7,9 +7,11 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
 )
@@ -52,4 +54,44 @@ func (v releaseID) ValidateString(_ context.Context, req validator.StringRequest
 		}
 		return ""
 	})
+}
+
+// notEmpty is a text with something in it.
+type notEmpty struct{ what string } // such as "a command"
+
+func (v notEmpty) Description(context.Context) string { return v.what + ", not an empty text" }
+func (v notEmpty) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+func (v notEmpty) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	check(req, resp, "An empty text", func(s string) string {
+		if strings.TrimSpace(s) == "" {
+			return "Write " + v.Description(ctx) + "."
+		}
+		return ""
+	})
+}
+
+// distinct is a list of names, each there once.
+type distinct struct{ what string } // such as "an instance"
+
+func (v distinct) Description(context.Context) string {
+	return "names, each of " + v.what + " and each only once"
+}
+func (v distinct) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+func (v distinct) ValidateList(ctx context.Context, req validator.ListRequest, resp *validator.ListResponse) {
+	d := Diagnostics{Diagnostics: &resp.Diagnostics}
+	seen := map[string]bool{}
+	for n, element := range req.ConfigValue.Elements() {
+		name, ok := element.(types.String)
+		switch {
+		case !ok || name.IsUnknown():
+		case name.ValueString() == "":
+			d.Invalid(req.Path.AtListIndex(n), "No name", "Write "+v.Description(ctx)+".")
+		case seen[name.ValueString()]:
+			d.Invalid(req.Path.AtListIndex(n), "Given twice", quote(name.ValueString())+" is in the list already: take it out here.")
+		default:
+			seen[name.ValueString()] = true
+		}
+	}
 }
