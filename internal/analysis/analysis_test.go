@@ -26,7 +26,8 @@ func TestConditions(t *testing.T) {
 	}{
 		{">= 0.92", 0.92, true}, {">=0.92", 0.91, false}, {"== 1", 1, true}, {"< 5", 5, false}, {" < 5 ", 4.9, true},
 		{"> -1e3", 0, true}, {"<= 0", 0, true}, {"!= 2", 3, true}, {"!= 2", 2, false}, {"!= 2", math.NaN(), false},
-		{"< 5", math.Inf(-1), true},
+		{"< 5", math.Inf(-1), true}, {">= 0.2, < 0.8", 0.2, true}, {">= 0.2, < 0.8", 0.8, false}, {"<0.8,>=0.2", 0.1, false},
+		{"<= 3, >= 3", 3, true}, {">= 9007199254740993", 9007199254740992, true},
 	} {
 		condition, err := analysis.ParseCondition(c.text)
 		if err != nil {
@@ -38,6 +39,8 @@ func TestConditions(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "begins with none of", "0.92": "begins with none of", "=> 1": "begins with none of", ">=": "the number is missing",
 		"> one": "not a decimal", "> 1 2": "not a decimal", "> NaN": "not a decimal", "> inf": "not a decimal",
+		"> 1, > 2": "a lower and an upper end", "== 1, < 2": "a lower and an upper end", "> 2, < 1": "no number meets both",
+		"> 1, <= 1": "no number meets both", "> 1, < 2, < 3": "more than two", "> 1,": "begins with none of", "== 9007199254740993": "cannot be compared for equality",
 		"> 0x10": "not a decimal", "> 1_000": "not a decimal", "> 1e999": "too large", ">= = 1": "not a decimal",
 	} {
 		if _, err := analysis.ParseCondition(text); err == nil || !strings.Contains(err.Error(), want) {
@@ -71,9 +74,10 @@ var auth = map[string]string{"Authorization": "Bearer s3cret"}
 
 func TestHTTP(t *testing.T) {
 	t.Parallel()
-	const document = `{"data":[{"rate":0.25,"text":"7","up":true,"down":false,"none":null,"a/b":{"~":3}}]}`
+	const document = `{"data":[{"rate":0.25,"text":"7","up":true,"down":false,"none":null,"hex":"0x10","empty":"","inf":"-Inf","huge":1e999,"a/b":{"~":3}}]}`
 	for pointer, want := range map[string]string{
 		"/data/0/rate": "0.25", "/data/0/text": "7", "/data/0/up": "1", "/data/0/down": "0", "/data/0/a~1b/~0": "3",
+		"/data/0/hex": "not a decimal number", "/data/0/empty": "not a number", "/data/0/inf": "-Inf", "/data/0/huge": "too large",
 		"/data/0/none": "no data", "/data/1/rate": "no data", "/data/00/rate": "no data", "/absent": "no data", "/data/0/rate/x": "no data",
 		"/data": "the value at /data is not a number", "": "the answer is not a number",
 		"data": "is not a JSON pointer", "/a~2": "~ must be followed by 0 or 1", "/a~": "~ must be followed by 0 or 1",
@@ -104,16 +108,18 @@ func TestNothingSecretInErrors(t *testing.T) {
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		`{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"0.99"]}]}}`:    "0.99",
-		`{"status":"success","data":{"resultType":"scalar","result":[1,"3"]}}`:                               "3",
-		`{"status":"success","data":{"resultType":"vector","result":[]}}`:                                    "no data",
-		`{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"NaN"]}]}}`:                 "no data",
-		`{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"+Inf"]}]}}`:                "+Inf",
-		`{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"1"]},{"value":[1,"2"]}]}}`: "gives 2 series",
-		`{"status":"success","data":{"resultType":"matrix","result":[]}}`:                                    "gives a matrix",
-		`{"status":"success","data":{"resultType":"vector","result":[{"value":[1]}]}}`:                       "malformed",
-		`{"status":"success","data":{"resultType":"vector","result":7}}`:                                     "malformed",
-		`{"status":"error","errorType":"bad_data","error":"parse error: unexpected end of input"}`:           "parse error",
+		`{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"0.99"]}]}}`:            "0.99",
+		`{"status":"success","data":{"resultType":"scalar","result":[1,"3"]}}`:                                       "3",
+		`{"status":"success","data":{"resultType":"vector","result":[]}}`:                                            "no data",
+		`{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"NaN"]}]}}`:                         "no data",
+		`{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"+Inf"]}]}}`:                        "+Inf",
+		`{"status":"success","data":{"resultType":"vector","result":[{"value":[1,"1"]},{"value":[1,"2"]}]}}`:         "gives 2 series",
+		`{"status":"success","data":{"resultType":"matrix","result":[]}}`:                                            "gives a matrix",
+		`{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"2"}]}]}}`: "gives a histogram",
+		`{"status":"success","data":{"resultType":"string","result":[1,"x"]}}`:                                       "gives a string, not a number",
+		`{"status":"success","data":{"resultType":"vector","result":[{"value":[1]}]}}`:                               "malformed",
+		`{"status":"success","data":{"resultType":"vector","result":7}}`:                                             "malformed",
+		`{"status":"error","errorType":"bad_data","error":"parse error: unexpected end of input"}`:                   "parse error",
 		"<html>": "not Prometheus's",
 	} {
 		expect(t, body, analysis.Prometheus{Address: serve(t, 200, body) + "/", Expr: "up", Headers: auth}, want)
@@ -133,7 +139,7 @@ func TestAnAnswerThatNeverComes(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(release) })
-	expect(t, "hang", analysis.HTTP{URL: server.URL, Timeout: 20 * time.Millisecond}, "deadline exceeded")
+	expect(t, "hang", analysis.HTTP{URL: server.URL, Timeout: 20 * time.Millisecond}, "no answer within 20ms")
 }
 
 func expect(t *testing.T, what string, query analysis.Query, want string) {
@@ -160,6 +166,10 @@ type script struct {
 }
 
 func (s *script) Validate() error { return nil }
+
+func (s *script) About(analysis.Subject) (analysis.Query, error) { return s, nil }
+
+func (s *script) String() string { return "a script" }
 
 func (s *script) Run(context.Context) (analysis.Sample, error) {
 	next := s.samples[s.n]
@@ -199,6 +209,7 @@ func TestJudging(t *testing.T) {
 		want    string // "" holds
 		asked   int
 	}{
+		"infinite":                 {samples: []any{math.Inf(1)}, want: "rate: +Inf is infinite, which never counts as >= 0.95 (1 failed", asked: 1},
 		"all hold":                 {samples: []any{0.99, 0.98, 0.97, 0.96}, asked: 4},
 		"too many fail":            {samples: []any{0.99, 0.5, 0.99, 0.6}, limit: 1, want: "rate: 0.6 is not >= 0.95 (2 failed measurements, 1 allowed)", asked: 4},
 		"as many as allowed":       {samples: []any{0.99, 0.5, 0.99, 0.97}, limit: 1, asked: 4},
@@ -265,7 +276,14 @@ func TestSenselessCriteria(t *testing.T) {
 		"need an interval":     func(c *analysis.Criterion) { c.Interval = 0 },
 		"failure_limit":        func(c *analysis.Criterion) { c.FailureLimit = 2 },
 		"no_data must be":      func(c *analysis.Criterion) { c.NoData = "" },
-		"command is empty":     func(c *analysis.Criterion) { c.Query = analysis.Command{} },
+		"timeout must":         func(c *analysis.Criterion) { c.Query = analysis.Command{Argv: []string{"x"}, Timeout: -1} },
+		"not the name": func(c *analysis.Criterion) {
+			c.Query = analysis.HTTP{URL: "http://h", Headers: map[string]string{"a b": "c"}}
+		},
+		"control characters": func(c *analysis.Criterion) {
+			c.Query = analysis.HTTP{URL: "http://h", Headers: map[string]string{"a": "c\n"}}
+		},
+		"command is empty": func(c *analysis.Criterion) { c.Query = analysis.Command{} },
 	} {
 		c := good
 		change(&c)

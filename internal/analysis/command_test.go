@@ -26,13 +26,13 @@ func TestCommand(t *testing.T) {
 		"echo measuring; echo 0.75": "0.75",
 		"true":                      "no data",
 		"echo NaN":                  "no data",
-		"echo none":                 "its last line \"none\" is not a number",
-		"echo why >&2; exit 3":      "exit status 3: why",
+		"echo none":                 "the last line of the command sh …: \"none\" is not a decimal number",
+		"echo why >&2; exit 3":      "failed: exit status 3: why",
 		"yes 1234567 | head -c 500000; echo; echo 8": "8",
 	} {
 		expect(t, script, sh(script), want)
 	}
-	expect(t, "missing", analysis.Command{Argv: []string{"/no/such/program"}}, "no such file")
+	expect(t, "missing", analysis.Command{Argv: []string{"/no/such/program"}}, "cannot be started")
 }
 
 func TestNothingOutlivesACommand(t *testing.T) {

@@ -11,12 +11,17 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 )
 
-// Condition compares a measured value with a bound, as in ">= 0.92".
+// Condition compares a measured value with a bound, as in ">= 0.92", or with
+// both ends of a range, as in ">= 0.2, < 0.8".
 type Condition struct {
+	terms [2]term // one or two; the lower end of a range is the first
+}
+
+// term is one comparison; without an operator it is none.
+type term struct {
 	op    string
 	bound float64
 }
@@ -30,9 +35,41 @@ var (
 var operators = []string{">=", "<=", "==", "!=", ">", "<"}
 
 // ParseCondition reads an operator (>=, <=, ==, !=, >, <) and a finite decimal
-// number, with or without spaces around them.
+// number, with or without spaces around them. Two of them with a comma between
+// are a range: one of > and >=, and one of < and <=.
 func ParseCondition(text string) (Condition, error) {
 	text = strings.TrimSpace(text)
+	var c Condition
+	for n, part := range strings.Split(text, ",") {
+		if n >= len(c.terms) {
+			return Condition{}, fmt.Errorf("condition %q: has more than two comparisons", shorten(text))
+		}
+		var err error
+		if c.terms[n], err = parseTerm(strings.TrimSpace(part)); err != nil {
+			return Condition{}, fmt.Errorf("condition %q: %w", shorten(text), err)
+		}
+	}
+	if c.terms[1].op == "" {
+		return c, nil
+	}
+	if strings.HasPrefix(c.terms[0].op, "<") {
+		c.terms[0], c.terms[1] = c.terms[1], c.terms[0]
+	}
+	lower, upper := c.terms[0], c.terms[1]
+	switch {
+	case !strings.HasPrefix(lower.op, ">") || !strings.HasPrefix(upper.op, "<"):
+		return Condition{}, fmt.Errorf("condition %q: a range has a lower and an upper end; write for example \">= 0.2, < 0.8\"", shorten(text))
+	case lower.bound > upper.bound, lower.bound == upper.bound && (lower.op == ">" || upper.op == "<"):
+		return Condition{}, fmt.Errorf("condition %q: no number meets both comparisons", shorten(text))
+	}
+	return c, nil
+}
+
+// exactIntegers is where whole numbers begin to be rounded, so that to compare
+// for equality would be to guess.
+const exactIntegers = 1 << 53
+
+func parseTerm(text string) (term, error) {
 	for _, op := range operators {
 		rest, ok := strings.CutPrefix(text, op)
 		if !ok {
@@ -40,44 +77,59 @@ func ParseCondition(text string) (Condition, error) {
 		}
 		bound, err := parseNumber(strings.TrimSpace(rest))
 		if err != nil {
-			return Condition{}, fmt.Errorf("condition %q: %w", shorten(text), err)
+			return term{}, err
 		}
-		return Condition{op: op, bound: bound}, nil
+		if (op == "==" || op == "!=") && math.Abs(bound) >= exactIntegers {
+			return term{}, errors.New("numbers of this size are rounded, so they cannot be compared for equality")
+		}
+		return term{op: op, bound: bound}, nil
 	}
-	return Condition{}, fmt.Errorf("condition %q: begins with none of %s; write for example \">= 0.92\"", shorten(text), strings.Join(operators, " "))
+	return term{}, fmt.Errorf("begins with none of %s; write for example \">= 0.92\"", strings.Join(operators, " "))
 }
 
 // Holds compares. NaN satisfies nothing, not even "!=".
 func (c Condition) Holds(value float64) bool {
-	if math.IsNaN(value) {
+	if math.IsNaN(value) || c.IsZero() {
 		return false
 	}
-	switch c.op {
+	for _, t := range c.terms {
+		if t.op != "" && !t.holds(value) {
+			return false
+		}
+	}
+	return true
+}
+
+func (t term) holds(value float64) bool {
+	switch t.op {
 	case ">=":
-		return value >= c.bound
+		return value >= t.bound
 	case "<=":
-		return value <= c.bound
+		return value <= t.bound
 	case "==":
-		return value == c.bound
+		return value == t.bound
 	case "!=":
-		return value != c.bound
+		return value != t.bound
 	case ">":
-		return value > c.bound
+		return value > t.bound
 	case "<":
-		return value < c.bound
+		return value < t.bound
 	}
 	return false
 }
 
 // IsZero says whether there is no condition. No condition holds for nothing.
-func (c Condition) IsZero() bool { return c.op == "" }
+func (c Condition) IsZero() bool { return c.terms[0].op == "" }
 
 // String is what ParseCondition reads, in one form for every way to write it.
 func (c Condition) String() string {
-	if c.IsZero() {
-		return ""
+	var parts []string
+	for _, t := range c.terms {
+		if t.op != "" {
+			parts = append(parts, t.op+" "+formatNumber(t.bound))
+		}
 	}
-	return c.op + " " + formatNumber(c.bound)
+	return strings.Join(parts, ", ")
 }
 
 // MarshalText is String.
@@ -87,38 +139,4 @@ func (c Condition) MarshalText() ([]byte, error) { return []byte(c.String()), ni
 func (c *Condition) UnmarshalText(text []byte) (err error) {
 	*c, err = ParseCondition(string(text))
 	return err
-}
-
-// parseNumber reads a finite decimal number; strconv alone would also take
-// hexadecimal, underscores, "inf" and "nan".
-func parseNumber(text string) (float64, error) {
-	if text == "" {
-		return 0, errors.New("the number is missing")
-	}
-	if strings.Trim(text, "0123456789+-.eE") != "" {
-		return 0, fmt.Errorf("%q is not a decimal number", shorten(text))
-	}
-	value, err := strconv.ParseFloat(text, 64)
-	switch {
-	case errors.Is(err, strconv.ErrRange):
-		return 0, fmt.Errorf("%q is too large", shorten(text))
-	case err != nil:
-		return 0, fmt.Errorf("%q is not a decimal number", shorten(text))
-	}
-	if value == 0 {
-		value = 0 // minus zero reads as zero
-	}
-	return value, nil
-}
-
-func formatNumber(value float64) string {
-	return strconv.FormatFloat(value, 'g', -1, 64)
-}
-
-func shorten(text string) string {
-	const most = 80
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return text
 }

@@ -5,11 +5,13 @@ package analysis
 
 import (
 	"math"
+	"net/url"
+	"strings"
 	"testing"
 )
 
 func FuzzParseCondition(f *testing.F) {
-	for _, seed := range []string{">= 0.92", "== 1", "< 5", "!=-1e-3", "> .5", "<= 0x1", ">", "", "≥ 1", "> -0"} {
+	for _, seed := range []string{">= 0.92", "== 1", "< 5", "!=-1e-3", "> .5", "<= 0x1", ">", "", "≥ 1", "> -0", ">= 0.2, < 0.8", "<1,>1", "== 9007199254740993"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -17,8 +19,10 @@ func FuzzParseCondition(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if math.IsNaN(c.bound) || math.IsInf(c.bound, 0) {
-			t.Fatalf("%q has the bound %v", text, c.bound)
+		for _, term := range c.terms {
+			if math.IsNaN(term.bound) || math.IsInf(term.bound, 0) {
+				t.Fatalf("%q has the bound %v", text, term.bound)
+			}
 		}
 		again, err := ParseCondition(c.String())
 		if err != nil || again != c {
@@ -47,6 +51,54 @@ func FuzzPrometheusAnswer(f *testing.F) {
 		sample, err := parsePrometheus(200, body)
 		if err == nil && math.IsNaN(sample.Value) {
 			t.Fatalf("%q gives NaN", body)
+		}
+	})
+}
+
+func FuzzMeasured(f *testing.F) {
+	for _, seed := range []string{"1", "-0", "NaN", "+Inf", "-infinity", "0x1p4", "1_0", "", "1e999", "٣"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		sample, err := measured(text)
+		if err == nil && !sample.NoData && math.IsNaN(sample.Value) {
+			t.Fatalf("%q gives NaN", text)
+		}
+		if err != nil && sample != (Sample{}) {
+			t.Fatalf("%q gives %v and %v", text, sample, err)
+		}
+	})
+}
+
+// Whatever a value is, it stays inside of its string and of its part of a URL.
+func FuzzSubject(f *testing.F) {
+	f.Add("1.5.0", "app-1")
+	f.Add("\"} or vector(1) #", "x|y`")
+	f.Add("../&a=b#c?", "\n %")
+	f.Fuzz(func(t *testing.T, version, instance string) {
+		about := Subject{Version: version, Instances: []string{instance}}
+		if query, err := (Prometheus{Address: "http://h", Expr: "[{{version}}|{{instances}}]"}).About(about); err == nil {
+			if inside := query.(Prometheus).Expr; strings.ContainsAny(inside, "\"'`\\\n{}") {
+				t.Fatalf("%q and %q give %q", version, instance, inside)
+			}
+		}
+		query, err := (HTTP{URL: "http://h/p/{{version}}?on={{instances}}&last=1"}).About(about)
+		if version == "" || instance == "" {
+			if err == nil {
+				t.Fatal("an empty value is taken")
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(query.(HTTP).URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := u.Query()
+		if u.Host != "h" || u.Path != "/p/"+version || len(values) != 2 || values.Get("on") != instance || values.Get("last") != "1" || u.Fragment != "" {
+			t.Fatalf("%q and %q give %q", version, instance, u)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -31,14 +32,17 @@ const (
 type Criterion struct {
 	Name  string
 	Query Query
-	// Success must hold; a measurement for which it does not counts as failed.
+	// Success must hold; a measurement for which it does not counts as failed. An
+	// infinite one, which divided by zero, never holds.
 	Success Condition
 	// Failure, where it holds, ends the analysis at once; optional.
-	Failure      Condition
-	NoData       NoData
-	Count        int           // measurements; at least 1
-	Interval     time.Duration // between them
-	FailureLimit int           // how many may fail
+	Failure  Condition
+	NoData   NoData
+	Count    int           // measurements; at least 1
+	Interval time.Duration // between them
+	// FailureLimit is how many may fail. A query that can never succeed, such as
+	// one that Prometheus cannot parse, fails the criterion at once.
+	FailureLimit int
 }
 
 // Measurement is one sample and its judgement. A query that could not be asked
@@ -50,11 +54,38 @@ type Measurement struct {
 	OK     bool
 }
 
+// String is the time, what was measured, and whether that is good.
+func (m Measurement) String() string {
+	what := m.Sample.String()
+	if m.Err != nil {
+		what = shortenTo(300, m.Err.Error())
+	}
+	verdict := "holds"
+	if !m.OK {
+		verdict = "does not hold"
+	}
+	return m.Time.UTC().Format(time.RFC3339) + "  " + verdict + "  " + what
+}
+
 // Report is what was measured.
 type Report struct {
 	Name         string
-	Measurements []Measurement
+	Measurements []Measurement // the last ones, oldest first
+	Taken        int           // how many there were
 	Failed       int
+}
+
+const keptMeasurements = 100
+
+func (r *Report) add(m Measurement) {
+	r.Taken++
+	if !m.OK {
+		r.Failed++
+	}
+	if len(r.Measurements) == keptMeasurements {
+		r.Measurements = append(r.Measurements[:0], r.Measurements[1:]...)
+	}
+	r.Measurements = append(r.Measurements, m)
 }
 
 // FailedError says why a criterion does not hold.
@@ -98,35 +129,39 @@ func (c Criterion) Judge(ctx context.Context, clock Clock) (Report, error) {
 	for n := range c.Count {
 		if n > 0 {
 			if err := clock.Sleep(ctx, c.Interval); err != nil {
-				return report, fmt.Errorf("%s: analysis stopped after %d of %d measurements: %w", c.Name, n, c.Count, err)
+				return report, c.stopped(n, err)
 			}
 		}
 		sample, err := c.Query.Run(ctx)
 		if ctx.Err() != nil {
-			return report, fmt.Errorf("%s: analysis stopped after %d of %d measurements: %w", c.Name, n, c.Count, ctx.Err())
+			return report, c.stopped(n, context.Cause(ctx))
 		}
 		m := Measurement{Time: clock.Now(), Sample: sample, Err: err}
-		m.OK = err == nil && c.holds(sample)
-		report.Measurements = append(report.Measurements, m)
-		if err == nil && !sample.NoData && c.Failure.Holds(sample.Value) {
-			report.Failed++
-			return report, &FailedError{Report: report, Why: fmt.Sprintf("%s is %s, which ends the analysis", formatNumber(sample.Value), c.Failure)}
-		}
-		if m.OK {
-			continue
-		}
-		if report.Failed++; report.Failed > c.FailureLimit {
+		ends := err == nil && !sample.NoData && c.Failure.Holds(sample.Value)
+		m.OK = err == nil && !ends && c.holds(sample)
+		report.add(m)
+		hopeless := hopelessError{}
+		switch {
+		case ends:
+			return report, &FailedError{Report: report, Why: fmt.Sprintf("%s is %s, which ends the analysis", sample, c.Failure)}
+		case errors.As(err, &hopeless):
+			return report, &FailedError{Report: report, Why: err.Error()}
+		case report.Failed > c.FailureLimit:
 			return report, &FailedError{Report: report, Why: c.why(m, report.Failed)}
 		}
 	}
 	return report, nil
 }
 
+func (c Criterion) stopped(taken int, err error) error {
+	return fmt.Errorf("%s: analysis stopped after %d of %d measurements: %w", c.Name, taken, c.Count, err)
+}
+
 func (c Criterion) holds(sample Sample) bool {
 	if sample.NoData {
 		return c.NoData == NoDataPasses
 	}
-	return c.Success.Holds(sample.Value)
+	return !math.IsInf(sample.Value, 0) && c.Success.Holds(sample.Value)
 }
 
 func (c Criterion) why(last Measurement, failed int) string {
@@ -136,8 +171,10 @@ func (c Criterion) why(last Measurement, failed int) string {
 		what = last.Err.Error()
 	case last.Sample.NoData:
 		what = "there is no data"
+	case math.IsInf(last.Sample.Value, 0):
+		what = fmt.Sprintf("%s is infinite, which never counts as %s", last.Sample, c.Success)
 	default:
-		what = fmt.Sprintf("%s is not %s", formatNumber(last.Sample.Value), c.Success)
+		what = fmt.Sprintf("%s is not %s", last.Sample, c.Success)
 	}
 	if c.Count > 1 {
 		what += fmt.Sprintf(" (%d failed measurements, %d allowed)", failed, c.FailureLimit)

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -81,23 +80,11 @@ func toSample(value any, pointer string) (Sample, error) {
 		}
 		return Sample{}, nil
 	case json.Number:
-		return number(v.String())
+		return measured(v.String())
 	case string:
-		return number(v)
+		return measured(v)
 	}
 	return Sample{}, fmt.Errorf("%s is not a number", place(pointer))
-}
-
-// number reads what a program says: numbers, but also NaN and infinities.
-func number(text string) (Sample, error) {
-	value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	if err != nil {
-		return Sample{}, fmt.Errorf("%q is not a number", shorten(text))
-	}
-	if math.IsNaN(value) {
-		return Sample{NoData: true}, nil
-	}
-	return Sample{Value: value}, nil
 }
 
 func place(pointer string) string {
