@@ -24,9 +24,9 @@ const DefaultInstance = "default"
 //     is empty.
 //   - Prepare keeps the revision in memory, and Activate of the same revision on
 //     the same instance finds it in [ActivateRequest.Revision].
-//   - Check probes the instance's configured address, or 127.0.0.1, from this
-//     process; without a probe it judges what Inspect says. A command probe is
-//     [CodeUnsupported].
+//   - Check makes HTTP, TCP and gRPC probes of the instance's configured address,
+//     or of 127.0.0.1, from this process; without a probe it judges what Inspect
+//     says. A command probe is [CodeUnsupported].
 //   - Record and Prune do nothing; History is empty.
 //   - Stage, Retire, Shift, Logs, Run and RunStage are [CodeUnsupported].
 //

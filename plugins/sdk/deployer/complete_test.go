@@ -6,11 +6,7 @@ package deployer_test
 import (
 	"context"
 	"errors"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,60 +130,6 @@ func TestOwnPrepareIsKept(t *testing.T) {
 	}
 	if _, err := d.Activate(t.Context(), deployer.ActivateRequest{RevisionID: "r1"}, nil); err != nil || core.activated.Revision != nil {
 		t.Errorf("Activate got a revision besides: %v", err)
-	}
-}
-
-func TestCheckFromHere(t *testing.T) {
-	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Host != "app.example.com":
-			w.WriteHeader(http.StatusTeapot)
-		case r.URL.Path == "/moved":
-			http.Redirect(w, r, "/bad", http.StatusFound)
-		case r.URL.Path == "/bad":
-			http.Error(w, "the database is away", http.StatusServiceUnavailable)
-		}
-	}))
-	t.Cleanup(server.Close)
-	host, portText, _ := net.SplitHostPort(server.Listener.Addr().String())
-	port, _ := strconv.Atoi(portText)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := closed.Addr().(*net.TCPAddr).Port
-	_ = closed.Close()
-
-	d := deployer.Complete(&larger{address: net.JoinHostPort(host, "22")})
-	headers := map[string]string{"Host": "app.example.com"}
-	for name, c := range map[string]struct {
-		probe deployer.Probe
-		want  deployer.CheckStatus
-	}{
-		"good":        {deployer.Probe{HTTP: &deployer.HTTPProbe{Port: port, Path: "/", Headers: headers}}, deployer.CheckPass},
-		"moved":       {deployer.Probe{HTTP: &deployer.HTTPProbe{Port: port, Path: "moved?x=1", Headers: headers}}, deployer.CheckPass},
-		"bad":         {deployer.Probe{HTTP: &deployer.HTTPProbe{Port: port, Path: "/bad", Headers: headers}}, deployer.CheckFail},
-		"nobody":      {deployer.Probe{HTTP: &deployer.HTTPProbe{Port: nobody}}, deployer.CheckWait},
-		"tcp":         {deployer.Probe{TCP: &deployer.TCPProbe{Port: port}}, deployer.CheckPass},
-		"no tcp":      {deployer.Probe{TCP: &deployer.TCPProbe{Port: nobody}}, deployer.CheckWait},
-		"no HTTPS":    {deployer.Probe{HTTP: &deployer.HTTPProbe{Scheme: "https", Port: port}}, deployer.CheckWait},
-		"no revision": {deployer.Probe{}, deployer.CheckFail},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			got, err := d.Check(t.Context(), deployer.CheckRequest{Instance: "one", Probe: c.probe, Timeout: 5 * time.Second})
-			if err != nil || got.Status != c.want || got.Reason == "" {
-				t.Errorf("got %+v, %v", got, err)
-			}
-			if name == "bad" && (len(got.Log) != 1 || got.Log[0] != "the database is away") {
-				t.Errorf("the log is %q", got.Log)
-			}
-		})
-	}
-	_, err = d.Check(t.Context(), deployer.CheckRequest{Probe: deployer.Probe{Command: &deployer.CommandProbe{Command: "true"}}})
-	if deployer.CodeOf(err) != deployer.CodeUnsupported {
-		t.Errorf("a command: %v", err)
 	}
 }
 
