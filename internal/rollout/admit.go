@@ -6,6 +6,7 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,9 @@ func (r *run) admit(ctx context.Context) *Error {
 		return e
 	}
 	if e := r.admitBytes(); e != nil {
+		return e
+	}
+	if e := r.admitFailed(); e != nil {
 		return e
 	}
 	return r.admitReach()
@@ -45,6 +49,20 @@ func (r *run) admitBytes() *Error {
 		}
 	}
 	return nil
+}
+
+// admitFailed refuses a revision that failed here before, if the plan asks so.
+func (r *run) admitFailed() *Error {
+	failed := r.out.State.Failed
+	n := slices.IndexFunc(failed, func(f deployer.FailedRevision) bool { return f.Revision.ID == r.plan.Revision.ID })
+	if n < 0 || !r.plan.Revert.RefuseFailed {
+		return nil
+	}
+	return r.refusal(ReasonFailedBefore, "nothing was changed: "+r.name(r.plan.Revision.ID)+" failed here before", &deployer.Error{
+		Code:    deployer.CodeFailed,
+		Message: fmt.Sprintf("%s failed on this target at %s: %s", r.name(r.plan.Revision.ID), failed[n].Time.UTC().Format(time.RFC3339), failed[n].Reason),
+		Advice:  "Deploy another release or configuration. To try this one again, set revert.retry_failed = true.",
+	})
 }
 
 // admitOwner refuses a complete deployment that is not ours.

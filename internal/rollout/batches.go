@@ -21,7 +21,15 @@ func Batches(desired []deployer.DesiredInstance, state deployer.TargetState, rev
 			ids = append(ids, m.ID)
 		}
 	}
-	return strategy.batches(ids)
+	return batchesOf(strategy.waves(len(desired), ids))
+}
+
+func batchesOf(waves []wave) [][]string {
+	batches := make([][]string, 0, len(waves))
+	for _, w := range waves {
+		batches = append(batches, w.ids)
+	}
+	return batches
 }
 
 // membersOf matches the desired instances with what was found.

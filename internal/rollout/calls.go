@@ -6,6 +6,7 @@ package rollout
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -107,12 +108,16 @@ func (r *run) prepare(ctx context.Context, m *member, revision deployer.Revision
 func (r *run) activate(ctx context.Context, m *member, revision string) *deployer.Error {
 	return r.change(ctx, StepActivate, m.ID, func(token string) error {
 		r.switching(m)
+		m.healthy = false
 		safe, done := r.toSafePoint(ctx, safePointGrace)
 		defer done()
 		res, err := r.engine.Deployer.Activate(safe, deployer.ActivateRequest{
 			Mutation: r.mutation(r.plan.Target, m.ID, token, m.opaque), RevisionID: revision,
 		}, r.sink(StepActivate, m.ID))
 		m.keep(res)
+		if err == nil {
+			m.now = revision
+		}
 		if err == nil && res.Runs != "" && res.Runs != revision {
 			return deployer.Errorf(deployer.CodeFailed, "the deployer says that it succeeded, but runs %s", r.name(res.Runs))
 		}
@@ -150,15 +155,7 @@ func (r *run) remove(ctx context.Context, target deployer.Target, instance strin
 // inspect asks what runs and remembers it. It asks again when that may help: a
 // plugin that has just died is started anew by its host.
 func (r *run) inspect(ctx context.Context) *deployer.Error {
-	opaque := make(map[string][]byte, len(r.plan.Opaque))
-	for id, o := range r.plan.Opaque {
-		opaque[id] = o
-	}
-	for _, m := range r.members {
-		if m.opaque != nil {
-			opaque[m.ID] = m.opaque
-		}
-	}
+	opaque := r.opaque()
 	var state deployer.TargetState
 	var failed *deployer.Error
 	for try := range inspectTries {
@@ -176,10 +173,29 @@ func (r *run) inspect(ctx context.Context) *deployer.Error {
 	if failed != nil {
 		return failed
 	}
-	state.Instances = slices.Clone(state.Instances)
-	r.out.State = state
-	r.learn(state)
+	r.saw(state)
 	return nil
+}
+
+// saw takes in what was observed.
+func (r *run) saw(state deployer.TargetState) {
+	state.Instances = slices.Clone(state.Instances)
+	r.out.State, r.out.Inspected = state, true
+	r.learn(state)
+}
+
+// opaque is what the deployer wants to see again.
+func (r *run) opaque() map[string][]byte {
+	opaque := maps.Clone(r.plan.Opaque)
+	if opaque == nil {
+		opaque = map[string][]byte{}
+	}
+	for _, m := range r.members {
+		if m.opaque != nil {
+			opaque[m.ID] = m.opaque
+		}
+	}
+	return opaque
 }
 
 // passes says whether an error of a look may pass by itself.

@@ -44,7 +44,10 @@ const (
 	ReasonForeign     Reason = "foreign"     // it belongs to another deployment
 	ReasonUnreachable Reason = "unreachable" // a desired instance cannot be reached
 	ReasonFailed      Reason = "failed"      // a step did not succeed
-	ReasonTimeout     Reason = "timeout"     // the time for the whole operation was over
-	ReasonCancelled   Reason = "cancelled"   // the user stopped it
-	ReasonLockLost    Reason = "lock_lost"   // somebody took the lock: nothing more was changed
+	// ReasonFailedBefore: the revision failed here before, and is not to be tried
+	// again.
+	ReasonFailedBefore Reason = "failed_before"
+	ReasonTimeout      Reason = "timeout"   // the time for the whole operation was over
+	ReasonCancelled    Reason = "cancelled" // the user stopped it
+	ReasonLockLost     Reason = "lock_lost" // somebody took the lock: nothing more was changed
 )

@@ -46,8 +46,8 @@ const (
 // Step names what is being done; failures carry it too.
 type Step string
 
-// The steps. StepArtifact, StepAnalysis and StepAdmit are the engine's own;
-// the others are calls of the deployer.
+// The steps. StepArtifact, StepAnalysis, StepPause and StepAdmit are the engine's
+// own; the others are calls of the deployer.
 const (
 	StepAcquire  Step = "lock"
 	StepRenew    Step = "renew lock"
@@ -58,9 +58,17 @@ const (
 	StepRecord   Step = "record"
 	StepHistory  Step = "history"
 	StepPrepare  Step = "prepare"
+	StepBefore   Step = "task before"
+	StepStage    Step = "stage"
+	StepDrain    Step = "drain"
+	StepShift    Step = "shift traffic"
 	StepActivate Step = "activate"
 	StepCheck    Step = "health check"
+	StepUndrain  Step = "undrain"
+	StepPause    Step = "pause"
 	StepAnalysis Step = "analysis"
+	StepAfter    Step = "task after"
+	StepRetire   Step = "retire"
 	StepRemove   Step = "remove"
 	StepPrune    Step = "prune"
 )

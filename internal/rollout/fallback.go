@@ -5,8 +5,10 @@ package rollout
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
@@ -51,16 +53,45 @@ func (r *run) fallBack(ctx, work context.Context, failures []Failure) *Error {
 		r.revert(ctx)
 	}
 	if !r.out.Gone {
+		r.undrainRest(ctx)
+		r.unstage(ctx)
+
 		r.end(ctx, r.headline(why))
 	}
 	return r.report(why, r.headline(why))
 }
 
 func (r *run) wantsRevert(why Reason) bool {
+	if r.partly() {
+		return false
+	}
 	if why == ReasonCancelled {
 		return r.plan.Revert.OnCancel
 	}
 	return r.plan.Revert.Automatic
+}
+
+// partly says that the rollout went through, but for instances whose failure the
+// strategy tolerates: those were put back by themselves.
+func (r *run) partly() bool {
+	return r.completed && len(r.tolerated) > 0
+}
+
+// unstage stops the plan's revision where it runs beside the one that serves.
+func (r *run) unstage(ctx context.Context) {
+	if !slices.ContainsFunc(r.members, func(m *member) bool { return m.staged }) || !r.out.Inspected {
+		return
+	}
+	own, cancel := r.own(ctx, budget(len(r.members)))
+	defer cancel()
+	now := r.observed()
+	each(r.members, func(m *member) *Failure {
+		i := now[m.ID]
+		if serving := i.Serving(); m.staged && serving != nil && serving.Revision.ID != r.plan.Revision.ID {
+			r.retire(own, m, r.plan.Revision.ID)
+		}
+		return nil
+	})
 }
 
 // look inspects with a time of its own. What cannot be seen is a failure too.
@@ -94,7 +125,16 @@ func (r *run) regain(ctx context.Context) {
 
 // revert puts every switched instance back, the last batch first.
 func (r *run) revert(ctx context.Context) {
-	r.out.Result = deployer.OutcomeReverted
+	r.out.Result, r.out.Reverted = deployer.OutcomeReverted, nil
+	since := r.clock.Now()
+	done := r.began("revert", r.out.Switched...)
+	defer func() { done(r.revertFailure()) }()
+	if len(r.shifted) > 0 {
+		own, cancel := r.own(ctx, r.revertBudget(since, settleBudget))
+		r.shiftBack(own)
+		cancel()
+		r.look(ctx)
+	}
 	now := map[string]deployer.Instance{} // unknown: what was seen before is no reason to leave an instance alone
 	if r.out.Inspected {
 		now = r.observed()
@@ -116,7 +156,7 @@ func (r *run) revert(ctx context.Context) {
 		for n, m := range back {
 			index[m] = n
 		}
-		own, cancel := r.own(ctx, budget(len(back))+r.plan.Health.HealthyDeadline)
+		own, cancel := r.own(ctx, r.revertBudget(since, budget(len(back))+r.plan.Health.HealthyDeadline))
 		each(back, func(m *member) *Failure {
 			done[index[m]] = r.putBack(own, m, now[m.ID])
 			return nil
@@ -150,18 +190,45 @@ func (r *run) putBack(ctx context.Context, m *member, now deployer.Instance) Rev
 		back.Err = deployer.Errorf(deployer.CodeFailed, "it ran this revision before, and there is no other one to go back to")
 		return back
 	}
-	steps := r.plan.Strategy.steps()
+	steps := r.path()
 	if serves(&now, to) {
 		back.Unchanged = true
-		steps = []step{verify}
+		steps = []step{healthyFor(r.plan.Strategy.minHealthy())}
+		if m.drained {
+			steps = append(steps, undrain)
+		}
 	}
-	for _, do := range steps {
-		if _, err := do(ctx, r, m, to); err != nil {
+	for _, s := range steps {
+		name, err := s.do(ctx, r, m, to)
+		switch {
+		case err == nil:
+		case s.hook:
+			r.warn(fmt.Sprintf("%s: on the way back to %s, %s failed: %s", m.ID, r.name(to), name, err.Message))
+		default:
 			back.Err = err
-			break
+			return back
 		}
 	}
 	return back
+}
+
+// revertBudget bounds a part of the way back, by what the plan leaves of the
+// whole.
+func (r *run) revertBudget(since time.Time, part time.Duration) time.Duration {
+	if r.plan.Revert.Timeout <= 0 {
+		return part
+	}
+	return max(0, min(part, r.plan.Revert.Timeout-r.clock.Now().Sub(since)))
+}
+
+// revertFailure is the first reason why an instance could not be put back.
+func (r *run) revertFailure() *deployer.Error {
+	for _, back := range r.out.Reverted {
+		if back.Err != nil {
+			return back.Err
+		}
+	}
+	return nil
 }
 
 func (m *member) holds(now deployer.Instance, revision string) bool {

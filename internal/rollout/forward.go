@@ -75,7 +75,10 @@ func (r *run) enter(work context.Context, stop context.CancelCauseFunc) *Error {
 		}
 		return r.report(ReasonFailed, "nothing was changed: the target could not be locked")
 	}
-	if err := r.inspect(work); err != nil {
+	if seen := r.lock.seen; seen != nil {
+		r.lock.seen = nil
+		r.saw(*seen)
+	} else if err := r.inspect(work); err != nil {
 		defer r.lock.release(work)
 		r.out.Failures = []Failure{{Instance: err.Instance, Step: StepInspect, Err: err}}
 		why := ReasonFailed
@@ -88,17 +91,18 @@ func (r *run) enter(work context.Context, stop context.CancelCauseFunc) *Error {
 	return nil
 }
 
-// pending are the members that have to be brought to the revision.
+// pending are the members that have to be brought to the revision, in the order
+// in which they are switched.
 func (r *run) pending() []*member {
-	var pending []*member
 	var ids []string
 	for _, m := range r.members {
 		if m.pending {
-			pending, ids = append(pending, m), append(ids, m.ID)
+			ids = append(ids, m.ID)
 		}
 	}
-	r.out.Batches = r.plan.Strategy.batches(ids)
-	return pending
+	r.waves = r.plan.Strategy.waves(len(r.members), ids)
+	r.out.Batches = batchesOf(r.waves)
+	return r.named(slices.Concat(r.out.Batches...))
 }
 
 // isFirst says whether a failure leaves nothing worth going back to.
@@ -135,26 +139,45 @@ func (r *run) fetch(ctx context.Context, pending []*member) (deployer.Revision, 
 	return revision, nil
 }
 
-// forward is the way to the new revision. It ends at the first trouble.
+// forward is the way to the new revision. It ends at the first trouble, but for
+// what the strategy tolerates.
 func (r *run) forward(ctx context.Context, pending []*member, revision deployer.Revision) []Failure {
-	if failures := r.prepareAll(ctx, pending, revision); len(failures) > 0 {
+	r.retireStrangers(ctx)
+	if failures := r.prepareAll(ctx, pending, revision); len(failures) > 0 || ctx.Err() != nil {
 		return failures
 	}
-	for _, batch := range r.out.Batches {
-		if ctx.Err() != nil {
+	if failures := r.task(ctx, StepBefore, r.plan.Tasks.Before, pending); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
+	shares := r.plan.Strategy.shares()
+	failures := []Failure(nil)
+	if shares != nil && r.can(deployer.CanStage) {
+		failures = r.beside(ctx, pending, r.waves, shares)
+	} else {
+		failures = r.inWaves(ctx, pending)
+	}
+	if len(failures) > 0 || ctx.Err() != nil || len(pending) == 0 {
+		return failures
+	}
+	if r.completed = true; len(r.tolerated) > 0 {
+		return r.tolerated
+	}
+	if failures := r.confirm(ctx); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
+	if failures := r.task(ctx, StepAfter, r.plan.Tasks.After, pending); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
+	if failures := r.analyze(ctx, Gate{Instances: idsOf(pending), Last: true}); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
+	if shares != nil {
+		each(pending, func(m *member) *Failure {
+			r.retireOld(ctx, m, revision.ID)
 			return nil
-		}
-		if failures := r.switchBatch(ctx, r.named(batch), revision.ID); len(failures) > 0 {
-			return failures
-		}
+		})
 	}
-	if ctx.Err() != nil || len(pending) == 0 {
-		return nil
-	}
-	if failures := r.confirm(ctx); len(failures) > 0 {
-		return failures
-	}
-	return r.analyze(ctx, pending)
+	return nil
 }
 
 // prepareAll brings the revision to every instance that needs it. The first
@@ -162,26 +185,91 @@ func (r *run) forward(ctx context.Context, pending []*member, revision deployer.
 func (r *run) prepareAll(ctx context.Context, pending []*member, revision deployer.Revision) []Failure {
 	together, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	return each(pending, func(m *member) *Failure {
-		if !r.needsPrepare(m) {
-			return nil
-		}
+	lacking := slices.DeleteFunc(slices.Clone(pending), func(m *member) bool { return !r.needsPrepare(m) })
+	if len(lacking) == 0 {
+		return nil
+	}
+	done := r.began(string(StepPrepare), idsOf(lacking)...)
+	failures := each(lacking, func(m *member) *Failure {
 		return r.outcome(together, stop, m, StepPrepare, r.prepare(together, m, revision))
 	})
+	done(firstError(failures))
+	return failures
 }
 
-// switchBatch takes a batch through the strategy's steps.
-func (r *run) switchBatch(ctx context.Context, batch []*member, revision string) []Failure {
+// inWaves switches wave after wave.
+func (r *run) inWaves(ctx context.Context, pending []*member) []Failure {
+	for _, w := range r.waves {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if failures := r.switchWave(ctx, r.named(w.ids)); len(failures) > 0 || ctx.Err() != nil {
+			return failures
+		}
+		if failures := r.pass(ctx, w.gate, pending); len(failures) > 0 {
+			return failures
+		}
+	}
+	return nil
+}
+
+// switchWave takes instances to the revision, all at once. A failure within what
+// the strategy tolerates is put back by itself, and does not end the others.
+func (r *run) switchWave(ctx context.Context, members []*member) []Failure {
 	together, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	return each(batch, func(m *member) *Failure {
-		for _, do := range r.plan.Strategy.steps() {
-			if step, err := do(together, r, m, revision); err != nil {
-				return r.outcome(together, stop, m, step, err)
-			}
+	steps, most := r.path(), r.mostFailures()
+	done := r.began("switch", idsOf(members)...)
+	failures := each(members, func(m *member) *Failure {
+		name, err := r.bring(together, m, r.plan.Revision.ID, steps)
+		if err == nil || err.Code == deployer.CodeInterrupted && together.Err() != nil {
+			return nil
 		}
-		return nil
+		r.mu.Lock()
+		r.failed++
+		tolerable := r.failed <= most && err.Code != deployer.CodeFenced
+		r.mu.Unlock()
+		if !tolerable {
+			return r.outcome(together, stop, m, name, err)
+		}
+		m.gaveUp = true
+		return &Failure{Instance: m.ID, Step: name, Err: err}
 	})
+	done(firstError(failures))
+	if len(failures) == 0 || ctx.Err() != nil {
+		return failures
+	}
+	if r.failed > most {
+		return append(slices.Clone(r.tolerated), failures...)
+	}
+	r.tolerated = append(r.tolerated, failures...)
+	r.putBackTolerated(ctx, failures)
+	return nil
+}
+
+// mostFailures is how many instances may fail before the rollout is given up.
+func (r *run) mostFailures() int {
+	if rolling, ok := r.plan.Strategy.(Rolling); ok && !r.first {
+		return rolling.MaxFailures
+	}
+	return 0
+}
+
+// putBackTolerated returns instances that failed to what they ran, while the
+// rollout goes on elsewhere.
+func (r *run) putBackTolerated(ctx context.Context, failures []Failure) {
+	if !r.plan.Revert.Automatic {
+		return
+	}
+	for _, f := range failures {
+		m := r.named([]string{f.Instance})[0]
+		if !m.switched {
+			continue
+		}
+		own, cancel := r.own(ctx, budget(1)+r.plan.Health.HealthyDeadline)
+		r.out.Reverted = append(r.out.Reverted, r.putBack(own, m, deployer.Instance{}))
+		cancel()
+	}
 }
 
 // outcome makes a failure of an error and ends the siblings. What was only
@@ -221,31 +309,17 @@ func (r *run) confirm(ctx context.Context) []Failure {
 	return failures
 }
 
-// analyze is the last gate.
-func (r *run) analyze(ctx context.Context, switched []*member) []Failure {
-	if r.engine.Analyzer == nil {
-		return nil
-	}
-	gate := Gate{Revision: r.plan.Revision.RevisionInfo}
-	for _, m := range switched {
-		gate.Instances = append(gate.Instances, m.ID)
-	}
-	r.note(StepAnalysis, "analysis of the new revision")
-	err := r.engine.Analyzer.Analyze(ctx, gate)
-	if err == nil || ctx.Err() != nil {
-		return nil
-	}
-	return []Failure{{Step: StepAnalysis, Err: toError(err)}}
-}
-
+// named gives members by their ids, in the ids' order.
 func (r *run) named(ids []string) []*member {
-	batch := make([]*member, 0, len(ids))
+	byID := make(map[string]*member, len(r.members))
 	for _, m := range r.members {
-		if slices.Contains(ids, m.ID) {
-			batch = append(batch, m)
-		}
+		byID[m.ID] = m
 	}
-	return batch
+	members := make([]*member, 0, len(ids))
+	for _, id := range ids {
+		members = append(members, byID[id])
+	}
+	return members
 }
 
 // stopReason says why the work was stopped.

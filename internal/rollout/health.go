@@ -5,6 +5,7 @@ package rollout
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
@@ -29,16 +30,18 @@ func (h HealthCheck) withDefaults(minHealthy time.Duration) HealthCheck {
 	if h.HealthyDeadline <= 0 {
 		h.HealthyDeadline = defaultDeadline
 	}
-	h.HealthyDeadline = max(h.HealthyDeadline, minHealthy+h.Interval)
+	h.HealthyDeadline = max(h.HealthyDeadline, minHealthy+time.Duration(max(h.HealthyThreshold, 1))*h.Interval, h.StartPeriod)
 	return h
 }
 
 // awaitHealthy returns nil when the revision has been healthy on the instance
-// for the strategy's minimum time without a break. A dead one fails at once,
-// any other at the deadline.
-func (r *run) awaitHealthy(ctx context.Context, m *member, revision string) *deployer.Error {
-	health, enough := r.plan.Health, r.plan.Strategy.minHealthy()
-	deadline := r.clock.Now().Add(health.HealthyDeadline)
+// for some time without a break. A dead one fails at once, one that answers badly
+// too often in a row when its start period is over, any other at the deadline.
+func (r *run) awaitHealthy(ctx context.Context, m *member, revision string, enough time.Duration) *deployer.Error {
+	health := r.plan.Health
+	began := r.clock.Now()
+	deadline := began.Add(health.HealthyDeadline)
+	passed, failed := 0, 0 // probes in a row
 	last := deployer.CheckResult{Reason: "it was never seen healthy"}
 	var since time.Time // healthy without a break; zero: not now
 	pause := min(firstPause, health.Interval)
@@ -63,14 +66,27 @@ func (r *run) awaitHealthy(ctx context.Context, m *member, revision string) *dep
 					since = answered // it may have passed at any time of the wait
 				}
 			}
-			if answered.Sub(since) >= enough {
+			passed, failed = passed+1, 0
+			left := enough - answered.Sub(since)
+			if left <= 0 && passed >= health.HealthyThreshold {
 				return nil
 			}
-			next = min(next, enough-answered.Sub(since))
+			if left > 0 && passed+1 >= health.HealthyThreshold {
+				next = min(next, left)
+			}
 		case err == nil && res.Status == deployer.CheckDead:
 			return &deployer.Error{Code: deployer.CodeFailed, Instance: m.ID, Step: string(StepCheck), Message: reason(res, "it died"), Log: res.Log}
 		default:
-			since = time.Time{}
+			since, passed = time.Time{}, 0
+			if err == nil && res.Status == deployer.CheckFail && answered.Sub(began) >= health.StartPeriod {
+				failed++
+			}
+			if health.UnhealthyThreshold > 0 && failed >= health.UnhealthyThreshold {
+				return &deployer.Error{
+					Code: deployer.CodeFailed, Instance: m.ID, Step: string(StepCheck), Log: res.Log,
+					Message: fmt.Sprintf("it answered badly %d times in a row: %s", failed, reason(res, "no reason given")),
+				}
+			}
 			if err != nil {
 				res = deployer.CheckResult{Reason: err.Message, Log: err.Log}
 			}

@@ -29,6 +29,7 @@ type lock struct {
 	stop     func()    // ends the renewals
 	stopping chan struct{}
 	onLost   context.CancelCauseFunc
+	seen     *deployer.TargetState // by the deployer, right after it took the lock
 }
 
 // held gives the token, or the reason why nothing may be changed any more.
@@ -72,12 +73,13 @@ func (l *lock) acquire(ctx context.Context, wait time.Duration, onLost context.C
 			defer done()
 			got, err = r.engine.Deployer.Acquire(safe, deployer.AcquireRequest{
 				Target: r.plan.Target, Previous: r.plan.Previous, Operation: r.plan.Operation,
-				Owner: r.plan.Owner, Lease: r.plan.Lease,
+				Owner: r.plan.Owner, Lease: r.plan.Lease, Opaque: r.opaque(),
 			})
 			return err
 		})
 		switch {
 		case err == nil:
+			l.seen = got.State
 			l.take(ctx, got.Token, begun)
 			return nil
 		case err.Code == deployer.CodeUnsupported:

@@ -47,6 +47,8 @@ func (r *run) headline(why Reason) string {
 		}
 	}
 	switch {
+	case r.partly():
+		return what + fmt.Sprintf(", which max_failures tolerates; %d of %d instances have it", len(r.members)-len(r.tolerated), len(r.members))
 	case r.out.Gone:
 		return what + "; it was taken off again, nothing of it is left"
 	case r.first && r.out.Result == deployer.OutcomeRevertFailed:

@@ -53,13 +53,21 @@ type run struct {
 	// whether it arrived or not.
 	recorded int64
 	names    map[string]string // release by revision id
+	waves    []wave
+	shifted  map[string]string // what served before, by scopes whose traffic was moved
+	// tolerated are failures within what the strategy allows; failed counts those
+	// beyond as well.
+	tolerated []Failure
+	failed    int
+	completed bool // every wave was switched
 
 	observing       sync.Mutex
 	changes, checks chan struct{}
 	pluginDied      atomic.Bool
 
-	mu  sync.Mutex // guards what parallel calls write to: out.Warnings, out.Switched
-	out Outcome
+	mu    sync.Mutex // guards what parallel calls write to: out.Warnings, out.Switched, failed, steps
+	steps []deployer.EntryStep
+	out   Outcome
 }
 
 // member is one desired instance during a run.
@@ -68,7 +76,13 @@ type member struct {
 	found    deployer.Instance // as first inspected
 	from     string            // revision that it served then; "": none
 	pending  bool              // it has to be brought to the revision
-	switched bool              // an activation was begun
+	switched bool              // an activation was begun, or traffic was given to the revision
+	now      string            // revision of the last activation that succeeded
+	healthy  bool              // seen healthy since its last switch
+	staged   bool              // the plan's revision may run there beside another one
+	drained  bool              // and has not got its traffic back
+	gaveUp   bool              // it failed, and the rollout went on without it
+	target   *deployer.Target  // where it is, if that is not the plan's target
 	opaque   []byte
 }
 
@@ -85,6 +99,7 @@ func newRun(e *Engine, plan Plan) *run {
 		clock:   e.Clock,
 		plan:    plan,
 		names:   map[string]string{plan.Revision.ID: plan.Revision.ReleaseID},
+		shifted: map[string]string{},
 		changes: make(chan struct{}, parallelChanges),
 		checks:  make(chan struct{}, parallelChecks),
 	}

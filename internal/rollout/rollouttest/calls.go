@@ -72,6 +72,11 @@ func (f *Fleet) instance(id, place string, desired bool) deployer.Instance {
 		slot := deployer.Slot{Role: deployer.RoleRetired, Revision: info, Incomplete: h.incomplete[info.ID]}
 		if info.ID == h.serving {
 			slot.Role, slot.Health, slot.Share, slot.Since = deployer.RoleServing, h.health, 1000, h.since
+		} else if _, beside := h.staged[info.ID]; beside {
+			slot.Role, slot.Health = deployer.RoleStaged, deployer.HealthHealthy
+		}
+		if f.shares != nil && slot.Role != deployer.RoleRetired {
+			slot.Share = f.shares[info.ID]
 		}
 		i.Slots = append(i.Slots, slot)
 	}
@@ -214,6 +219,7 @@ func (f *Fleet) Activate(ctx context.Context, req deployer.ActivateRequest, _ de
 		res.Changed = h.serving != req.RevisionID
 		if res.Changed {
 			h.since = f.now()
+			f.leave(req.Instance, h, req.RevisionID)
 		}
 		h.serving, h.mixed, h.health, h.drift, h.checks = req.RevisionID, "", deployer.HealthHealthy, nil, 0
 		f.changed(req.Instance, h)
@@ -232,7 +238,7 @@ func (f *Fleet) Check(ctx context.Context, req deployer.CheckRequest) (deployer.
 		switch {
 		case h.unreachable != "":
 			return deployer.Errorf(deployer.CodeUnreachable, "%s", h.unreachable)
-		case h.serving != req.RevisionID || h.mixed != "":
+		case !h.runs(req.RevisionID) || h.mixed != "":
 			res = deployer.CheckResult{Status: deployer.CheckFail, Reason: "something else serves"}
 		case f.Health != nil:
 			res = f.Health(req.Instance, req.RevisionID, h.checks)
@@ -240,7 +246,11 @@ func (f *Fleet) Check(ctx context.Context, req deployer.CheckRequest) (deployer.
 			res = deployer.CheckResult{Status: deployer.CheckPass}
 		}
 		if res.Status == deployer.CheckPass {
-			delete(f.out, req.Instance)
+			if _, beside := h.staged[req.RevisionID]; beside {
+				h.staged[req.RevisionID] = true
+			} else {
+				delete(f.out, req.Instance)
+			}
 		}
 		return nil
 	})
@@ -254,7 +264,7 @@ func (f *Fleet) Remove(ctx context.Context, req deployer.RemoveRequest, _ deploy
 		if err != nil {
 			return err
 		}
-		*h = host{incomplete: map[string]bool{}}
+		*h = *newHost()
 		delete(f.out, req.Instance)
 		f.changed(req.Instance, h)
 		return nil
@@ -358,7 +368,7 @@ func (f *Fleet) Prune(ctx context.Context, req deployer.PruneRequest) (deployer.
 			over := len(h.held) - req.Keep
 			for _, info := range slices.Clone(h.held) {
 				good := state.LastGood != nil && state.LastGood.ID == info.ID
-				if info.ID == h.serving || !req.Everything && (good || over <= 0) {
+				if _, beside := h.staged[info.ID]; beside || info.ID == h.serving || !req.Everything && (good || over <= 0) {
 					continue
 				}
 				over--

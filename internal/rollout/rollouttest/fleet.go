@@ -18,11 +18,12 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
-// Fleet is a complete, atomic deployer. Its zero value is ready; a field is not
-// changed while calls run.
+// Fleet is an atomic deployer. Its zero value is ready; a field is not changed
+// while calls run.
 type Fleet struct {
-	// Without takes capabilities away.
+	// Without takes capabilities away, With adds those to stage, retire and shift.
 	Without []deployer.Capability
+	With    []deployer.Capability
 	// Script decides before every call how it fails; nil: it does not.
 	Script func(Call) Fault
 	// Health judges a revision that serves; n counts the checks since its last
@@ -43,6 +44,8 @@ type Fleet struct {
 	dead   bool
 	out    map[string]bool // activated and not seen healthy since
 	maxOut int
+	shares map[string]int // of traffic, by revision; nil: as it serves
+	rushed []string       // instances that got traffic before their check passed
 }
 
 var _ deployer.Deployer = (*Fleet)(nil)
@@ -51,7 +54,8 @@ var _ deployer.Deployer = (*Fleet)(nil)
 type host struct {
 	owner       string
 	serving     string
-	mixed       string // the other revision, of a platform cut off in between
+	mixed       string          // the other revision, of a platform cut off in between
+	staged      map[string]bool // runs beside what serves: whether its check has passed
 	held        []deployer.RevisionInfo
 	incomplete  map[string]bool
 	health      deployer.Health
@@ -210,6 +214,33 @@ func (f *Fleet) MaxOut() int {
 	return f.maxOut
 }
 
+// Rushed are the instances that got traffic before a check of theirs had passed.
+func (f *Fleet) Rushed() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.rushed)
+}
+
+// Beside is what runs at places without being what serves there.
+func (f *Fleet) Beside() map[string][]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	beside := map[string][]string{}
+	for place, h := range f.hosts {
+		if len(h.staged) > 0 {
+			beside[place] = slices.Sorted(maps.Keys(h.staged))
+		}
+	}
+	return beside
+}
+
+// Shares is how traffic was shared last; nil: by what serves.
+func (f *Fleet) Shares() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.shares)
+}
+
 // Die makes every call fail without effect, as when the plugin's process is
 // killed for good; Revive starts a new one.
 func (f *Fleet) Die() { f.setDead(true) }
@@ -228,12 +259,13 @@ func (f *Fleet) Description() deployer.Description {
 	d := deployer.Description{Name: "fleet", Version: "1.0.0", ArtifactKinds: []string{deployer.MediaTypeArchive}}
 	for _, c := range []deployer.Capability{
 		deployer.CanValidate, deployer.CanLock, deployer.CanPrepare, deployer.CanCheck,
-		deployer.CanRecord, deployer.CanPrune, deployer.Atomic,
+		deployer.CanRecord, deployer.CanPrune, deployer.CanRun, deployer.Atomic,
 	} {
 		if !slices.Contains(f.Without, c) {
 			d.Capabilities = append(d.Capabilities, c)
 		}
 	}
+	d.Capabilities = append(d.Capabilities, f.With...)
 	return d
 }
 
@@ -254,10 +286,12 @@ func (f *Fleet) host(place string) *host {
 		f.hosts = map[string]*host{}
 	}
 	if f.hosts[place] == nil {
-		f.hosts[place] = &host{incomplete: map[string]bool{}}
+		f.hosts[place] = newHost()
 	}
 	return f.hosts[place]
 }
+
+func newHost() *host { return &host{incomplete: map[string]bool{}, staged: map[string]bool{}} }
 
 func (h *host) holds(id string) bool {
 	return !h.incomplete[id] && slices.ContainsFunc(h.held, func(r deployer.RevisionInfo) bool { return r.ID == id })

@@ -18,12 +18,13 @@ type Call struct {
 	Revision string
 	Token    string
 	Phase    string // of a Record
+	Command  string // of a Run
 	N        int    // how many times this method was called on this instance, from 1
 }
 
 func (c Call) String() string {
 	text := c.Method
-	for _, s := range []string{c.Phase, c.Instance, c.Revision} {
+	for _, s := range []string{c.Phase, c.Command, c.Instance, c.Revision} {
 		if s != "" {
 			text += " " + s
 		}

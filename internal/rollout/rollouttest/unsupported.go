@@ -17,29 +17,9 @@ func (f *Fleet) Preview(context.Context, deployer.PreviewRequest) (deployer.Prev
 	return deployer.Preview{}, nil
 }
 
-// Stage is not supported.
-func (f *Fleet) Stage(context.Context, deployer.StageRequest, deployer.EventSink) (deployer.Result, error) {
-	return deployer.Result{}, unsupported("stage")
-}
-
-// Retire is not supported.
-func (f *Fleet) Retire(context.Context, deployer.RetireRequest, deployer.EventSink) (deployer.Result, error) {
-	return deployer.Result{}, unsupported("retire")
-}
-
-// Shift is not supported.
-func (f *Fleet) Shift(context.Context, deployer.ShiftRequest) (deployer.Result, error) {
-	return deployer.Result{}, unsupported("shift")
-}
-
 // Logs is not supported.
 func (f *Fleet) Logs(context.Context, deployer.LogsRequest, func(string) error) error {
 	return unsupported("logs")
-}
-
-// Run is not supported.
-func (f *Fleet) Run(context.Context, deployer.RunRequest, deployer.EventSink) (deployer.RunResult, error) {
-	return deployer.RunResult{}, unsupported("run")
 }
 
 // RunStage is not supported.
