@@ -57,6 +57,9 @@ func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) 
 	if err := refusal(wanted.Validation.Diagnostics); err != nil {
 		return unchanged, err
 	}
+	if err := req.Spec.CheckAnalyses(); err != nil {
+		return unchanged, err
+	}
 	if wanted.RevisionID == "" || wanted.Validation.InstancesUnknown {
 		return unchanged, errors.New("a value of the configuration is still unknown while applying, which Terraform should not allow; please report this")
 	}
@@ -64,6 +67,11 @@ func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) 
 	if err != nil {
 		return unchanged, err
 	}
+	evidence := s.evidenceOf(d, req.Spec.Evidence, req.Spec.Target, req.Kind, req.Spec.ReleaseID, req.Known, req.Redact)
+	if err := evidence.prove(ctx); err != nil {
+		return unchanged, err
+	}
+	d.Deployer = discreet{d.Deployer, req.Redact}
 	bytes := &artifactSource{service: s, releaseID: req.Spec.ReleaseID, recipe: req.Private.Recipe}
 	defer bytes.cleanUp()
 
@@ -99,18 +107,19 @@ func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) 
 		plan.Revision.Commit = release.Commit
 		plan.Revision.ArtifactDigest = release.Artifact.Digest
 	}
-	outcome, rollErr := s.engine(d).Roll(ctx, plan)
+	engine := s.engine(d)
+	engine.Analyzer = req.Spec.analyzer()
+	outcome, rollErr := engine.Roll(ctx, plan)
 	applied := s.result(req, private, plan, outcome)
 	if rollErr != nil {
 		applied.Private.Tombstones = append(applied.Private.Tombstones, leftovers(req, plan, outcome)...)
-		s.recordEvent(ctx, bytes, req, plan, outcome)
-		return applied, rollErr
+		return evidence.conclude(ctx, plan, outcome, applied, rollErr)
 	}
 	if err := s.verify(applied.State, wanted, outcome); err != nil {
-		return applied, err
+		return evidence.conclude(ctx, plan, outcome, applied, err)
 	}
 	if err := s.retryTombstones(ctx, d, plan, &applied); err != nil {
-		return applied, err
+		return evidence.conclude(ctx, plan, outcome, applied, err)
 	}
 	applied.State.RunningReleaseID = req.Spec.ReleaseID
 	if req.Known.RunningReleaseID != "" && req.Known.RunningReleaseID != req.Spec.ReleaseID {
@@ -120,8 +129,7 @@ func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) 
 	if known {
 		applied.State.Commits = s.commits(ctx, bytes.store, req.Known.RunningReleaseID, release)
 	}
-	s.recordEvent(ctx, bytes, req, plan, outcome)
-	return applied, nil
+	return evidence.conclude(ctx, plan, outcome, applied, nil)
 }
 
 func (s *Service) engine(d *session) *rollout.Engine {

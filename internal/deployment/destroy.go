@@ -11,9 +11,20 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
+// DestroyRequest is one removal.
+type DestroyRequest struct {
+	Target   Target
+	Known    State
+	Private  Private
+	Evidence EvidenceMode
+	// Redact removes secrets from what is kept elsewhere; nil removes nothing.
+	Redact func(string) string
+}
+
 // Destroy takes the deployment off every instance. It removes only what
 // carries the owner's token; an instance that cannot be reached is an error.
-func (s *Service) Destroy(ctx context.Context, target Target, known State, private Private) (Applied, error) {
+func (s *Service) Destroy(ctx context.Context, req DestroyRequest) (Applied, error) {
+	target, known, private := req.Target, req.Known, req.Private
 	unchanged := Applied{State: known, Private: private}
 	if private.Owner == "" && len(known.Instances) == 0 {
 		return Applied{State: known, Private: private, Nothing: true}, nil
@@ -30,6 +41,15 @@ func (s *Service) Destroy(ctx context.Context, target Target, known State, priva
 		if private.Owner, err = claim(ctx, d, target, known); err != nil {
 			return unchanged, err
 		}
+	}
+	evidence := s.evidenceOf(d, req.Evidence, target, deployer.OperationRemove, "", known, req.Redact)
+	if err := evidence.prove(ctx); err != nil {
+		return unchanged, err
+	}
+	d.Deployer = discreet{d.Deployer, req.Redact}
+	warning, err := evidence.rescue(ctx, &private)
+	if err != nil {
+		return unchanged, err
 	}
 	plan := rollout.Plan{
 		Target:      target.wire(),
@@ -48,12 +68,16 @@ func (s *Service) Destroy(ctx context.Context, target Target, known State, priva
 	}
 	applied := unchanged
 	var warnings []string
+	if warning != "" {
+		warnings = append(warnings, warning)
+	}
 	for _, former := range formers {
 		plan.Previous = former.wirePointer()
 		plan.Operation = s.operation(deployer.OperationRemove)
 		outcome, err := s.engine(d).Destroy(ctx, plan)
-		warnings = append(warnings, outcome.Warnings...)
 		applied = s.result(ApplyRequest{Known: known}, private, plan, outcome)
+		applied, err = evidence.conclude(ctx, plan, outcome, applied, err)
+		warnings = append(warnings, applied.Warnings...)
 		applied.Warnings = warnings
 		if err != nil {
 			return applied, err

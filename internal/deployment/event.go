@@ -4,46 +4,183 @@
 package deployment
 
 import (
+	"bytes"
 	"context"
-	"time"
+	"encoding/json"
+	"slices"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
+	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
-// eventTimeout bounds the copy of a ledger entry to the store: the ledger on
-// the target is the truth, so the copy may be late or missing.
-const eventTimeout = 15 * time.Second
-
-// recordEvent leaves a copy of the operation's end with the release. Runners
-// often may only pull, so not being able to write is only a note in the log.
-func (s *Service) recordEvent(ctx context.Context, bytes *artifactSource, req ApplyRequest, plan rollout.Plan, outcome rollout.Outcome) {
-	release, known := bytes.lookUp(ctx)
-	if !known || outcome.Result == "" {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventTimeout)
-	defer cancel()
-	event := store.Event{
-		Environment: plan.Target.Environment,
-		Deployment:  plan.Target.Deployment,
-		Operation:   plan.Operation.ID,
-		Kind:        plan.Operation.Kind,
-		Actor:       plan.Operation.Actor,
-		Outcome:     string(outcome.Result),
-		Release:     plan.Revision.ReleaseID,
-		Revision:    plan.Revision.ID,
-		Commit:      plan.Revision.Commit,
-		Started:     plan.Operation.Started,
-		Ended:       outcome.Finished.UTC(),
-	}
-	if len(outcome.Failures) > 0 {
-		event.Reason = outcome.Failures[0].Err.Error()
-		if req.Redact != nil {
-			event.Reason = req.Redact(event.Reason)
+// own is the event of an operation of this run, if it did anything. Where the
+// ledger has no end of it, the end is told from the outcome.
+func (e *evidence) own(plan rollout.Plan, outcome rollout.Outcome) (store.Event, bool) {
+	for n := range outcome.State.Instances {
+		for _, slot := range outcome.State.Instances[n].Slots {
+			e.releases[slot.Revision.ID] = slot.Revision.ReleaseID
 		}
 	}
-	if err := bytes.store.PutEvent(ctx, release.Pipeline, event); err != nil && s.Progress != nil {
-		s.Progress(rollout.Event{Time: s.now(), Kind: rollout.EventNote, Message: "no copy of the ledger's entry in the store", Err: err})
+	entries := outcome.Entries
+	ended := slices.ContainsFunc(entries, func(entry deployer.Entry) bool { return entry.Phase == deployer.PhaseEnd })
+	if !ended && !outcome.Touched {
+		return store.Event{}, false
 	}
+	if !ended {
+		entries = append(slices.Clone(entries), endOf(plan, outcome))
+	}
+	events := e.events(entries)
+	if len(events) == 0 {
+		return store.Event{}, false
+	}
+	return events[len(events)-1], true
+}
+
+func endOf(plan rollout.Plan, outcome rollout.Outcome) deployer.Entry {
+	end := deployer.Entry{
+		Schema: deployer.EntrySchema, Phase: deployer.PhaseEnd, Operation: plan.Operation,
+		Environment: plan.Target.Environment, Deployment: plan.Target.Deployment,
+		Generation: outcome.Generation, Time: outcome.Finished,
+		To: plan.Revision.RevisionInfo, Outcome: outcome.Result,
+	}
+	if len(outcome.Failures) > 0 {
+		end.Reason = outcome.Failures[0].Err.Error()
+	}
+	if outcome.Inspected {
+		end.Runs = map[string]string{}
+		for n := range outcome.State.Instances {
+			i := &outcome.State.Instances[n]
+			if serving := i.Serving(); serving != nil {
+				end.Runs[i.ID] = serving.Revision.ID
+			} else if i.Unreachable == "" {
+				end.Runs[i.ID] = ""
+			}
+		}
+	}
+	return end
+}
+
+// events are the operations that have ended, as a ledger's entries in the order
+// of time tell them. What cannot be an event of this deployment is left out.
+func (e *evidence) events(entries []deployer.Entry) []store.Event {
+	begun, at := map[string]deployer.Entry{}, map[string]int{}
+	var events []store.Event
+	for _, entry := range entries {
+		if entry.Environment != e.target.Environment || entry.Deployment != e.target.Deployment {
+			continue
+		}
+		if entry.To.ID != "" && entry.To.ReleaseID != "" {
+			e.releases[entry.To.ID] = entry.To.ReleaseID
+		}
+		id := entry.Operation.ID
+		if entry.Phase == deployer.PhaseBegin {
+			begun[id] = e.redacted(entry)
+			continue
+		}
+		event := store.Event{End: e.redacted(entry)}
+		if begin, ok := begun[id]; ok {
+			event.Begin = &begin
+		}
+		if _, err := event.Ref(); err != nil {
+			continue
+		}
+		if n, again := at[id]; again {
+			events[n] = event
+			continue
+		}
+		at[id] = len(events)
+		events = append(events, event)
+	}
+	for n := range events {
+		events[n].Releases = e.named(events[n])
+	}
+	return events
+}
+
+// named are the releases of the revisions that an event names.
+func (e *evidence) named(event store.Event) map[string]string {
+	releases := map[string]string{}
+	add := func(revision string) {
+		if release := e.releases[revision]; release != "" {
+			releases[revision] = release
+		}
+	}
+	add(event.End.To.ID)
+	for _, revision := range event.End.Runs {
+		add(revision)
+	}
+	if event.Begin != nil {
+		for _, revision := range event.Begin.From {
+			add(revision)
+		}
+	}
+	return releases
+}
+
+// redacted is an entry without known secrets. Names and ids stay: they say
+// what happened where, and are no place for secrets.
+func (e *evidence) redacted(entry deployer.Entry) deployer.Entry {
+	if e.redact != nil {
+		entry = redactTexts(entry, e.redact)
+		entry.To.Config = redactJSON(entry.To.Config, e.redact)
+	}
+	return entry
+}
+
+func redactTexts(entry deployer.Entry, redact func(string) string) deployer.Entry {
+	entry.Reason, entry.Operation.Actor = redact(entry.Reason), redact(entry.Operation.Actor)
+	entry.Steps = slices.Clone(entry.Steps)
+	for n := range entry.Steps {
+		entry.Steps[n].Error = redact(entry.Steps[n].Error)
+	}
+	return entry
+}
+
+// discreet is a deployer whose ledger takes no known secret: whoever reads it
+// later may know them no more.
+type discreet struct {
+	deployer.Deployer
+	redact func(string) string
+}
+
+func (d discreet) Record(ctx context.Context, req deployer.RecordRequest) error {
+	if d.redact != nil {
+		req.Entry = redactTexts(req.Entry, d.redact)
+	}
+	return d.Deployer.Record(ctx, req)
+}
+
+// redactJSON redacts the strings in JSON; nothing is left of what cannot be read.
+func redactJSON(raw json.RawMessage, redact func(string) string) json.RawMessage {
+	if len(raw) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var value any
+	if d.Decode(&value) != nil {
+		return nil
+	}
+	clean, err := json.Marshal(redactValue(value, redact))
+	if err != nil {
+		return nil
+	}
+	return clean
+}
+
+func redactValue(value any, redact func(string) string) any {
+	switch v := value.(type) {
+	case string:
+		return redact(v)
+	case []any:
+		for n := range v {
+			v[n] = redactValue(v[n], redact)
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = redactValue(v[key], redact)
+		}
+	}
+	return value
 }

@@ -218,7 +218,9 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	applied, err := r.service.Destroy(ctx, target, state.known(ctx, d.Diagnostics), private)
+	applied, err := r.service.Destroy(ctx, deployment.DestroyRequest{
+		Target: target, Known: state.known(ctx, d.Diagnostics), Private: private, Redact: d.Redactor.Redact,
+	})
 	r.warn(d, at, applied)
 	if err != nil {
 		d.Error(at, fmt.Sprintf("The deployment %s could not be removed", target.ID()), err)

@@ -21,7 +21,7 @@ func (s *releases) PutEvent(ctx context.Context, pipeline string, event Event) e
 	if err != nil {
 		return err
 	}
-	ref, err := event.ref()
+	ref, err := event.Ref()
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *releases) Event(ctx context.Context, pipeline string, ref EventRef) (Ev
 	if err != nil {
 		return Event{}, fmt.Errorf("event %s: %w", ref.Tag, err)
 	}
-	if again, err := event.ref(); err != nil || again.Tag != ref.Tag {
+	if again, err := event.Ref(); err != nil || again.Tag != ref.Tag {
 		return Event{}, corrupt("event %s is kept under another event's tag", ref.Tag)
 	}
 	return event, nil
@@ -179,7 +179,7 @@ func parseEvent(data []byte) (Event, error) {
 	if event.Schema < 1 {
 		return Event{}, corrupt("the event has no schema")
 	}
-	if _, err := event.ref(); err != nil {
+	if _, err := event.Ref(); err != nil {
 		return Event{}, corrupt("%v", err)
 	}
 	return event, nil
