@@ -19,16 +19,20 @@ const (
 	longestPause = time.Second
 )
 
-// Check implements [deployer.Checker]. HTTP and TCP probes go to the address as
-// the host itself sees it, through the connection; https is not verified, since
-// the instance is asked by its address. While it waits it asks often at first,
-// so that a service that is up soon is not waited for.
+// Check implements [deployer.Checker]. HTTP, TCP and gRPC probes go to the
+// address as the host itself sees it, through the connection; a certificate is
+// verified where the probe says so, by the roots of the machine of this process
+// if it names no CA. While it waits it asks often at first, so that a service
+// that is up soon is not waited for.
 func (d *Deployer) Check(ctx context.Context, req deployer.CheckRequest) (deployer.CheckResult, error) {
 	s, err := d.site(req.Target, req.Instance)
 	if err != nil {
 		return deployer.CheckResult{}, err
 	}
 	if err := checkRevision(req.RevisionID); err != nil {
+		return deployer.CheckResult{}, s.fault("check", err)
+	}
+	if err := req.Probe.Validate(); err != nil {
 		return deployer.CheckResult{}, s.fault("check", err)
 	}
 	c := &checking{site: s, req: req}
@@ -71,7 +75,7 @@ func (c *checking) attempt(ctx context.Context) (deployer.CheckResult, error) {
 	var result deployer.CheckResult
 	var probeErr error
 	var wg sync.WaitGroup
-	probing := c.req.Probe.HTTP != nil || c.req.Probe.TCP != nil
+	probing := c.req.Probe.HTTP != nil || c.req.Probe.TCP != nil || c.req.Probe.GRPC != nil
 	if probing {
 		wg.Go(func() {
 			bounded, cancel := context.WithTimeout(ctx, timeout)
@@ -119,7 +123,7 @@ func (c *checking) process(v service) deployer.CheckResult {
 	return deployer.CheckResult{Status: deployer.CheckWait, Reason: detail}
 }
 
-// probe makes one HTTP or TCP probe from the host.
+// probe makes one probe over the network from the host.
 func (c *checking) probe(ctx context.Context) (deployer.CheckResult, error) {
 	var refused error
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -137,19 +141,19 @@ func (c *checking) probe(ctx context.Context) (deployer.CheckResult, error) {
 }
 
 // command runs a probe command in the revision's context.
-func (c *checking) command(ctx context.Context, command string, timeout time.Duration) (deployer.CheckResult, error) {
-	run, late, err := c.inRelease(ctx, c.req.RevisionID, command, timeout, nil)
+func (c *checking) command(ctx context.Context, line string, timeout time.Duration) (deployer.CheckResult, error) {
+	run, late, err := c.inRelease(ctx, c.req.RevisionID, command{line: line, timeout: timeout}, nil)
 	switch {
 	case err != nil:
 		return deployer.CheckResult{}, err
 	case late:
-		return deployer.CheckResult{Status: deployer.CheckFail, Reason: fmt.Sprintf("%q did not end within %s", command, timeout)}, nil
+		return deployer.CheckResult{Status: deployer.CheckFail, Reason: fmt.Sprintf("%q did not end within %s", line, timeout)}, nil
 	case run.ExitCode != 0:
 		tail, err := c.ask(ctx, "log_tail", c.req.RevisionID, "0")
 		if err != nil {
 			return deployer.CheckResult{}, err
 		}
-		return deployer.CheckResult{Status: deployer.CheckFail, Reason: fmt.Sprintf("%q ended with status %d", command, run.ExitCode), Log: hiding(tail).lines(run.Log)}, nil
+		return deployer.CheckResult{Status: deployer.CheckFail, Reason: fmt.Sprintf("%q ended with status %d", line, run.ExitCode), Log: hiding(tail).lines(run.Log)}, nil
 	}
-	return deployer.CheckResult{Status: deployer.CheckPass, Reason: fmt.Sprintf("%q ended with status 0", command)}, nil
+	return deployer.CheckResult{Status: deployer.CheckPass, Reason: fmt.Sprintf("%q ended with status 0", line)}, nil
 }

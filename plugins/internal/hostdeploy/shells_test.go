@@ -91,9 +91,17 @@ func deployWith(t *testing.T, shells otherShells) {
 	if got := r.check("rev-2", deployer.Probe{Command: &deployer.CommandProbe{Command: `test "$NAME" && test -e built`}}, 0); got.Status != deployer.CheckPass {
 		t.Errorf("check: %+v", got)
 	}
+	added := map[string]string{"ADDED": "a 'b' \"c\" \\n $(d)\n`e`", "NAME": "hidden"}
+	ran, err := r.d.Run(t.Context(), deployer.RunRequest{
+		Mutation: r.mutation(), RevisionID: "rev-2", Environment: added, Command: []string{"sh", "-c", `test -e built; printf '%s;%s' "$ADDED" "$NAME"; exit 6`},
+	}, quiet)
+	r.must(err)
+	if got := strings.Join(ran.Log, "\n"); ran.ExitCode != 6 || got != added["ADDED"]+";hidden" {
+		t.Errorf("run: %d %q", ran.ExitCode, got)
+	}
 	r.acquire()
 	r.must(os.Remove(filepath.Join(r.path, "out")))
-	_, err := r.d.Remove(t.Context(), deployer.RemoveRequest{Mutation: r.mutation()}, quiet)
+	_, err = r.d.Remove(t.Context(), deployer.RemoveRequest{Mutation: r.mutation()}, quiet)
 	r.must(err)
 	if r.exists("") {
 		t.Error(listing(t, r.path))

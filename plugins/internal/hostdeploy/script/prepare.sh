@@ -192,12 +192,22 @@ bounded() {
   return "$code"
 }
 
-# in_release ROOT REVISION SECONDS JOB COMMAND
+# in_release ROOT REVISION SECONDS JOB COMMAND [EXPORTS]. EXPORTS are lines of
+# shell that come after the release's own environment; no list of processes shows
+# them.
 in_release() {
   at "$1"
   [ -r "$d/releases/$2/.delivery/environment" ] || { fail missing "revision $2 is not here"; return; }
-  bounded "$3" "$d/releases/$2" "$5" "$4"
-  say "status $? $late"
+  within=$5
+  if [ -n "$6" ]; then
+    delivery_exports=$6
+    export delivery_exports
+    within='eval "$delivery_exports"; unset delivery_exports; '$within
+  fi
+  bounded "$3" "$d/releases/$2" "$within" "$4"
+  code=$?
+  unset delivery_exports
+  say "status $code $late"
 }
 
 # cancel ROOT JOB
