@@ -225,9 +225,9 @@ func (a analysisModel) check(at path.Path, d Diagnostics) {
 	given, unknown := count(map[string]attr.Value{"prometheus": a.Prometheus, "http": a.HTTP, "command": a.Command})
 	switch {
 	case len(given) == 0 && !unknown:
-		d.Invalid(at, "Nothing to measure", "Add one of the blocks "+enumerate(queries, "and")+".")
+		d.Invalid(at, "Nothing to measure", "Add one of the blocks "+enumerate(queries)+".")
 	case len(given) > 1:
-		d.Invalid(at.AtName(given[1]), "More than one query", "An analysis measures one number: keep one of the blocks "+enumerate(given, "and")+", and make a second analysis for the other.")
+		d.Invalid(at.AtName(given[1]), "More than one query", "An analysis measures one number: keep one of the blocks "+enumerate(given)+", and make a second analysis for the other.")
 	}
 	require(a.Prometheus, "address", at.AtName("prometheus"), d)
 	require(a.Prometheus, "query", at.AtName("prometheus"), d)

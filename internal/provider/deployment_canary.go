@@ -181,7 +181,7 @@ func (s nameSet) checkName(name string, at path.Path, d Diagnostics) {
 	}
 	known := "there is none"
 	if len(s.names) > 0 {
-		known = "there is " + enumerate(s.names, "and")
+		known = "there is " + enumerate(s.names)
 	}
 	d.Invalid(at, "A name that nothing has", fmt.Sprintf("%s is not the name of %s: %s.", quote(name), s.what, known))
 }

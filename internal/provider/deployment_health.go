@@ -229,7 +229,7 @@ func (m deploymentModel) checkHealth(ctx context.Context, d Diagnostics) {
 	}
 	at := path.Root("health_check")
 	if given, _ := count(pick(m.HealthCheck, probes...)); len(given) > 1 {
-		d.Invalid(at.AtName(given[1]), "More than one probe", "Keep one of the blocks "+enumerate(given, "and")+".")
+		d.Invalid(at.AtName(given[1]), "More than one probe", "Keep one of the blocks "+enumerate(given)+".")
 	}
 	for _, name := range []string{"http", "tcp", "grpc"} {
 		require(nested(m.HealthCheck, name), "port", at.AtName(name), d)

@@ -139,9 +139,9 @@ func (m deploymentModel) checkStrategy(ctx context.Context, d Diagnostics) {
 	at := path.Root("strategy")
 	switch given, unknown := count(pick(m.Strategy, strategies...)); {
 	case len(given) == 0 && !unknown:
-		d.Invalid(at, "No strategy", "Add one of the blocks "+enumerate(strategies, "and")+", such as rolling {}, or leave the block strategy out.")
+		d.Invalid(at, "No strategy", "Add one of the blocks "+enumerate(strategies)+", such as rolling {}, or leave the block strategy out.")
 	case len(given) > 1:
-		d.Invalid(at.AtName(given[1]), "More than one strategy", "A deployment has one strategy: keep one of the blocks "+enumerate(given, "and")+".")
+		d.Invalid(at.AtName(given[1]), "More than one strategy", "A deployment has one strategy: keep one of the blocks "+enumerate(given)+".")
 	}
 	if canary := m.strategy(ctx, d).Canary; canary != nil {
 		canary.check(ctx, at.AtName("canary"), m.analysisNames(ctx, d), d)

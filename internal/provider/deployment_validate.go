@@ -66,12 +66,12 @@ func pick(in types.Object, names ...string) map[string]attr.Value {
 }
 
 // enumerate joins words: "a", "a and b", "a, b and c".
-func enumerate(words []string, and string) string {
+func enumerate(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}
 	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " " + and + " " + words[last]
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // count names the blocks that are there, sorted, and says whether one is unknown.
