@@ -4,6 +4,7 @@
 package analysis_test
 
 import (
+	"bufio"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -125,6 +126,9 @@ func TestASlowAnswer(t *testing.T) {
 				return
 			}
 			defer func() { _ = connection.Close() }()
+			if _, err := http.ReadRequest(bufio.NewReader(connection)); err != nil {
+				return
+			}
 			_, _ = io.WriteString(connection, begin)
 			tick := time.NewTicker(5 * time.Millisecond)
 			defer tick.Stop()
