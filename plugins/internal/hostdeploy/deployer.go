@@ -61,6 +61,7 @@ var (
 	_ deployer.Core          = (*Deployer)(nil)
 	_ deployer.Configurer    = (*Deployer)(nil)
 	_ deployer.Validator     = (*Deployer)(nil)
+	_ deployer.Previewer     = (*Deployer)(nil)
 	_ deployer.Locker        = (*Deployer)(nil)
 	_ deployer.Preparer      = (*Deployer)(nil)
 	_ deployer.Checker       = (*Deployer)(nil)
@@ -81,7 +82,7 @@ func (d *Deployer) Describe(context.Context) (deployer.Description, error) {
 		Name: d.kind.name, Version: d.version,
 		Capabilities: []deployer.Capability{
 			deployer.CanValidate, deployer.CanLock, deployer.CanPrepare, deployer.CanCheck, deployer.CanRecord,
-			deployer.CanPrune, deployer.CanLogs, deployer.CanRun, deployer.Atomic,
+			deployer.CanPrune, deployer.CanLogs, deployer.CanRun, deployer.CanPreview, deployer.Atomic,
 		},
 		ArtifactKinds: []string{deployer.MediaTypeArchive},
 	}
