@@ -28,6 +28,9 @@ type Change struct {
 	Variables              Differences
 	Secrets                Differences // of their names
 	SecretsFrom, SecretsTo int64
+	SecretsUnknown         bool // SecretsTo is known only after the apply
+	// VariablesUnknown: not even the names are known before the apply.
+	VariablesUnknown bool
 }
 
 // ChangeKind says why an instance is touched.
@@ -104,9 +107,9 @@ func changeOf(d deployer.DesiredInstance, next RevisionNote, wanted Wanted, know
 	c.Config = difference(before.Config, next.Config, wanted.Later.config(wanted.RevisionConfig))
 	c.Variables = difference(before.Variables, next.Variables, wanted.Later.Variables)
 	c.Secrets = difference(set(before.Secrets), set(next.Secrets), nil)
-	c.SecretsFrom, c.SecretsTo = before.SecretsVersion, next.SecretsVersion
+	c.SecretsFrom, c.SecretsTo, c.SecretsUnknown = before.SecretsVersion, next.SecretsVersion, wanted.Later.SecretsVersion
 	if wanted.Later.AllVariables {
-		c.Variables = Differences{}
+		c.Variables, c.VariablesUnknown = Differences{}, true
 	}
 	if wanted.Later.Secrets {
 		c.Secrets = Differences{}

@@ -6,9 +6,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -72,12 +69,19 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 	if checkFit(d, spec, wanted); resp.Diagnostics.HasError() {
 		return
 	}
+	wanted.SecretNames, wanted.Later = sortedKeys(config.SecretsWO.Elements()), plan.later(ctx, config.SecretsWO)
 	planned := deployment.Compute(spec, wanted, known, private)
 	plan.promise(planned, state, d)
-	if state != nil || len(planned.Instances) > 1 {
-		explainPlan(d, at, spec, planned, known, private, state, plan, r.newCommits(ctx, known, spec))
-	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, &plan)...)
+	if planned.Changes && !planned.Unknown && !resp.Diagnostics.HasError() {
+		e := explanation{spec: spec, at: at, wanted: wanted, planned: planned, known: known, private: private, state: state}
+		if state != nil {
+			if before, _, err := state.target(ctx); err == nil {
+				e.settings = deployment.SettingsChanged(before, wanted)
+			}
+		}
+		r.explain(ctx, d, e)
+	}
 }
 
 // replaces says whether another object takes this one's place, and announces
@@ -160,66 +164,6 @@ func (m *deploymentModel) promise(planned deployment.Planned, state *deploymentM
 	m.Instances = mapValue(instanceType, instances, d.Diagnostics)
 }
 
-// explainPlan is the one warning that tells a reviewer in which order things
-// will be done, what differs besides the release, and what to beware of.
-func explainPlan(d Diagnostics, at path.Path, spec deployment.Spec, planned deployment.Planned, known deployment.State, private deployment.Private, state *deploymentModel, plan deploymentModel, commits []commitModel) {
-	if !planned.Changes || planned.Unknown {
-		return
-	}
-	var lines []string
-	if len(planned.Batches) > 0 {
-		lines = append(lines, "Order: "+order(planned.Batches)+".")
-	}
-	if state != nil {
-		if fields := changedFields(*state, plan); len(fields) > 0 {
-			lines = append(lines, "Changed besides the release: "+strings.Join(fields, ", ")+".")
-		}
-	}
-	if len(commits) > 0 {
-		lines = append(lines, "Brings: "+commitList(commits)+".")
-	}
-	if len(planned.Moves) > 0 {
-		slices.Sort(planned.Moves)
-		lines = append(lines, "Moved (added at the new place, then removed from the old one): "+strings.Join(planned.Moves, ", ")+".")
-	}
-	var removed []string
-	for id := range known.Instances {
-		if _, stays := planned.Instances[id]; !stays {
-			removed = append(removed, id)
-		}
-	}
-	if slices.Sort(removed); len(removed) > 0 {
-		lines = append(lines, "Removed after success: "+strings.Join(removed, ", ")+".")
-	}
-	for _, f := range private.Failed {
-		if planned.Revision != "" && planned.Revision == f.Revision {
-			lines = append(lines, fmt.Sprintf("This revision of %s failed here before, at %s: %s.", f.Release, f.Time.UTC().Format(time.RFC3339), strings.TrimRight(f.Reason, ".")))
-		}
-	}
-	if len(private.Recipe) > 0 && state != nil && state.ReleaseID.Equal(plan.ReleaseID) {
-		lines = append(lines, fmt.Sprintf("Release %s is not in the store; if an instance needs its bytes, it is made again from the same inputs.", spec.ReleaseID))
-	}
-	if private.Owner == "" && state != nil {
-		lines = append(lines, "The deployment is adopted: what already runs the right revision is not touched.")
-	}
-	if len(lines) > 0 {
-		d.Notice(at, fmt.Sprintf("How %s will be rolled out", spec.ID()), strings.Join(lines, "\n"))
-	}
-}
-
-// order shows the batches, shortened when there are many.
-func order(batches [][]string) string {
-	var parts []string
-	for n, batch := range batches {
-		if n == 10 && len(batches) > 12 {
-			parts = append(parts, fmt.Sprintf("… (%d batches in all)", len(batches)))
-			break
-		}
-		parts = append(parts, strings.Join(batch, " + "))
-	}
-	return strings.Join(parts, ", then ")
-}
-
 // newCommits lists what a release brings, for the plan's warning: from the
 // release that is planned beside it, else from the store and Git, if they can
 // tell soon.
@@ -240,48 +184,4 @@ func (r *deploymentResource) newCommits(ctx context.Context, known deployment.St
 		commits = append(commits, commitModel{SHA: types.StringValue(c.SHA), Author: types.StringValue(c.Author), Subject: types.StringValue(c.Subject)})
 	}
 	return commits
-}
-
-// commitList shows the newest commits, shortened when there are many.
-func commitList(commits []commitModel) string {
-	var parts []string
-	for n, c := range commits {
-		if n == 10 && len(commits) > 12 {
-			parts = append(parts, fmt.Sprintf("and %d more", len(commits)-n))
-			break
-		}
-		sha := c.SHA.ValueString()
-		parts = append(parts, fmt.Sprintf("%s %s (%s)", sha[:min(7, len(sha))], c.Subject.ValueString(), c.Author.ValueString()))
-	}
-	return strings.Join(parts, "; ")
-}
-
-// changedFields names what differs in configuration, without values.
-func changedFields(state, plan deploymentModel) []string {
-	var out []string
-	objects := map[string][2]types.Object{"ssh": {state.SSH, plan.SSH}, "local": {state.Local, plan.Local}, "plugin": {state.Plugin, plan.Plugin}}
-	for block, o := range objects {
-		before, after := o[0].Attributes(), o[1].Attributes()
-		for name, value := range after {
-			if was, ok := before[name]; !ok || !was.Equal(value) {
-				out = append(out, block+"."+name)
-			}
-		}
-	}
-	before, after := state.EnvironmentVariables.Elements(), plan.EnvironmentVariables.Elements()
-	for name, value := range after {
-		if was, ok := before[name]; !ok || !was.Equal(value) {
-			out = append(out, "environment_variables["+name+"]")
-		}
-	}
-	for name := range maps.Keys(before) {
-		if _, ok := after[name]; !ok {
-			out = append(out, "environment_variables["+name+"] (removed)")
-		}
-	}
-	if !state.SecretsWOVersion.Equal(plan.SecretsWOVersion) {
-		out = append(out, "secrets_wo_version")
-	}
-	slices.Sort(out)
-	return out
 }
