@@ -132,7 +132,7 @@ func lastLines(text string) []string {
 	var lines []string
 	for text = strings.TrimSpace(text); text != "" && len(lines) < most; {
 		at := strings.LastIndexByte(text, '\n')
-		lines = append(lines, shortenTo(300, strings.TrimSpace(text[at+1:])))
+		lines = append(lines, strings.TrimSpace(shortenTo(300, text[at+1:])))
 		text = strings.TrimSpace(text[:max(at, 0)])
 	}
 	slices.Reverse(lines)
