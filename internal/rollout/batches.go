@@ -50,7 +50,7 @@ func membersOf(desired []deployer.DesiredInstance, state deployer.TargetState, r
 			if serving := i.Serving(); serving != nil {
 				m.from = serving.Revision.ID
 			}
-			m.pending = !verified || !serves(i, revision)
+			m.pending = !verified || !serves(i, revision) || i.Unreachable == "" && besides(i)
 		} else {
 			m.found = deployer.Instance{ID: want.ID, Scope: want.Scope, Order: want.Order, Desired: true, Address: want.Address, Place: want.Place}
 		}
@@ -69,6 +69,11 @@ func serves(i *deployer.Instance, revision string) bool {
 	return !slices.ContainsFunc(i.Parts, func(p deployer.Part) bool {
 		return broken(p.Health) || p.Revision != "" && p.Revision != revision
 	})
+}
+
+// besides: something runs there that gets no traffic and was not retired.
+func besides(i *deployer.Instance) bool {
+	return slices.ContainsFunc(i.Slots, func(s deployer.Slot) bool { return s.Role == deployer.RoleStaged })
 }
 
 // broken: what could not be observed is no reason to touch it.

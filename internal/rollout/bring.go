@@ -117,6 +117,9 @@ func (r *run) retireOld(ctx context.Context, m *member, revision string) {
 			r.retire(ctx, m, id)
 		}
 	}
+	if revision != r.plan.Revision.ID {
+		m.staged = false
+	}
 }
 
 // retireStrangers stops what an earlier run staged and this one does not want.

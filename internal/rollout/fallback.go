@@ -87,7 +87,7 @@ func (r *run) unstage(ctx context.Context) {
 	now := r.observed()
 	each(r.members, func(m *member) *Failure {
 		i := now[m.ID]
-		if serving := i.Serving(); m.staged && serving != nil && serving.Revision.ID != r.plan.Revision.ID {
+		if serving := i.Serving(); m.staged && (serving == nil || serving.Revision.ID != r.plan.Revision.ID) {
 			r.retire(own, m, r.plan.Revision.ID)
 		}
 		return nil

@@ -247,9 +247,10 @@ func (r *run) switchWave(ctx context.Context, members []*member) []Failure {
 	return nil
 }
 
-// mostFailures is how many instances may fail before the rollout is given up.
+// mostFailures is how many instances may fail before the rollout is given up:
+// none where there is nothing good to stay on.
 func (r *run) mostFailures() int {
-	if rolling, ok := r.plan.Strategy.(Rolling); ok && !r.first {
+	if rolling, ok := r.plan.Strategy.(Rolling); ok && r.out.State.LastGood != nil {
 		return rolling.MaxFailures
 	}
 	return 0
@@ -261,6 +262,7 @@ func (r *run) putBackTolerated(ctx context.Context, failures []Failure) {
 	if !r.plan.Revert.Automatic {
 		return
 	}
+	r.recall(ctx, nil)
 	for _, f := range failures {
 		m := r.named([]string{f.Instance})[0]
 		if !m.switched {

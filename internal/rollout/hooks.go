@@ -20,12 +20,12 @@ func (r *run) drain(ctx context.Context, m *member, revision string) *deployer.E
 	if r.plan.Hooks.Drain.Command == "" || serving == nil && !m.switched || m.drained {
 		return nil
 	}
-	context := m.runs()
-	if !m.found.Holds(context) {
-		context = revision
+	where := m.runs()
+	if where != r.plan.Revision.ID && !m.found.Holds(where) {
+		where = revision
 	}
 	m.drained = true // also when it fails half way
-	return r.command(ctx, StepDrain, r.plan.Hooks.Drain, m, context)
+	return r.command(ctx, StepDrain, r.plan.Hooks.Drain, m, where)
 }
 
 // undrain gives an instance its traffic back.

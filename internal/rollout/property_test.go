@@ -25,10 +25,12 @@ type chance struct {
 	random   *rand.Rand
 	calm     bool // no more trouble
 	parallel int
-	before   map[string]string // by place
-	out      map[string]bool   // switched to the new revision, not seen healthy since
-	switched []string          // where the new revision was activated, in order
-	back     []string          // where something was put back, in order
+	// tolerated is how many failures do not end the rollout.
+	tolerated int
+	before    map[string]string // by place
+	out       map[string]bool   // switched to the new revision, not seen healthy since
+	switched  []string          // where the new revision was activated, in order
+	back      []string          // where something was put back, in order
 }
 
 const (
@@ -39,7 +41,7 @@ const (
 
 func TestInvariantsUnderChance(t *testing.T) {
 	t.Parallel()
-	const seeds = 400
+	const seeds = 1600
 	for worker := range 4 {
 		t.Run(fmt.Sprint(worker), func(t *testing.T) {
 			t.Parallel()
@@ -77,6 +79,12 @@ func (c *chance) try() {
 	}
 	out, err := c.roll(ctx, plan)
 	c.judge(plan, out, err)
+	if c.Failed() {
+		c.Logf("%T %+v", plan.Strategy, plan.Strategy)
+		for _, call := range c.fleet.Calls() {
+			c.Log(call)
+		}
+	}
 
 	// And when the trouble is over, the next apply converges.
 	c.mu.Lock()
@@ -98,6 +106,9 @@ func (c *chance) try() {
 	again := c.fleet.Calls()
 	_, err = c.roll(c.Context(), plan2(plan, out))
 	ok(c.T, err)
+	if beside := c.fleet.Beside(); len(beside) > 0 && len(out.Warnings) == 0 {
+		c.Errorf("still runs beside what serves: %v", beside)
+	}
 	for _, call := range c.fleet.Calls()[len(again):] {
 		if !slices.Contains([]string{"Acquire", "Inspect", "Release"}, call.Method) {
 			c.Errorf("a second apply still does %s", call)
@@ -147,13 +158,45 @@ func (c *chance) set() rollout.Plan {
 	} else {
 		plan.Generation, plan.Previous = 2, &past
 	}
-	c.parallel = 1 + c.upTo(3)
-	plan.Strategy = rollout.Rolling{MaxParallel: rollout.Count(c.parallel), MinHealthyTime: time.Duration(c.upTo(4)) * time.Second}
+	plan.Strategy = c.strategy(len(ids))
+	if len(plan.Strategy.Needs()) > 0 || c.one(3) {
+		c.fleet.With = []deployer.Capability{deployer.CanStage, deployer.CanRetire, deployer.CanShift}
+	}
+	if c.one(2) {
+		plan.Tasks = rollout.Tasks{Before: rollout.Command{Command: "migrate"}, After: rollout.Command{Command: "announce"}}
+	}
+	if len(plan.Strategy.Needs()) == 0 && c.one(2) {
+		plan.Hooks = rollout.Hooks{Drain: rollout.Command{Command: "drain"}, Undrain: rollout.Command{Command: "undrain"}}
+	}
 	plan.Health.HealthyDeadline = 10 * time.Second
 	plan.Lease = 30 * time.Second
 	plan.Revert = rollout.Revert{Automatic: !c.one(4), OnCancel: c.one(2)}
 	c.fleet.Script, c.fleet.Health = c.script(1+c.upTo(4)), c.health(c.one(2))
 	return plan
+}
+
+// strategy is any, for so many instances.
+func (c *chance) strategy(all int) rollout.Strategy {
+	enough := time.Duration(c.upTo(4)) * time.Second
+	pause := time.Duration(c.upTo(3)) * time.Second
+	c.parallel = all
+	switch c.upTo(6) {
+	case 0:
+		return rollout.AllAtOnce{MinHealthyTime: enough}
+	case 1:
+		return rollout.BlueGreen{MinHealthyTime: enough, KeepOld: pause}
+	case 2:
+		return rollout.Canary{Steps: []rollout.CanaryStep{{Weight: 1 + c.upTo(50), Pause: pause}, {Weight: 51 + c.upTo(50)}}, MinHealthyTime: enough}
+	case 3:
+		c.parallel = 1 + c.upTo(3)
+		return rollout.Canary{Steps: []rollout.CanaryStep{{Instances: rollout.Count(1), Pause: pause}}, MaxParallel: rollout.Count(c.parallel), MinHealthyTime: enough}
+	case 4:
+		percent := 1 + c.upTo(100)
+		c.parallel = max(1, all*percent/100)
+		return rollout.Rolling{MaxParallel: rollout.Percent(percent), MinHealthyTime: enough, Pause: pause}
+	}
+	c.parallel, c.tolerated = 1+c.upTo(3), c.upTo(3)
+	return rollout.Rolling{MaxParallel: rollout.Count(c.parallel), MaxFailures: c.tolerated, MinHealthyTime: enough}
 }
 
 func (c *chance) someEdit() func(*rollouttest.Place) {
@@ -210,16 +253,17 @@ func (c *chance) watch(call rollouttest.Call) {
 	case call.Method == "Prepare" && len(c.switched) > 0:
 		c.Errorf("%s after the first switch", call)
 	case call.Method == "Activate" && call.Revision == wanted:
-		if len(c.back) > 0 {
+		if len(c.back) > c.tolerated {
 			c.Errorf("%s after the first return", call)
 		}
 		c.out[call.Instance] = true
 		c.switched = append(c.switched, call.Instance)
-		if len(c.out) > c.parallel {
-			c.Errorf("%d out at once, at most %d", len(c.out), c.parallel)
+		if len(c.out) > c.parallel+c.tolerated {
+			c.Errorf("%d out at once, at most %d: %v", len(c.out), c.parallel+c.tolerated, c.out)
 		}
 	case call.Method == "Activate", call.Method == "Remove" && call.Instance != "leaving":
 		c.back = append(c.back, call.Instance)
+		delete(c.out, call.Instance)
 	}
 }
 
@@ -242,6 +286,9 @@ func (c *chance) health(bad bool) func(string, string, int) deployer.CheckResult
 
 // judge checks what must hold after any end.
 func (c *chance) judge(plan rollout.Plan, out rollout.Outcome, err *rollout.Error) {
+	if rushed := c.fleet.Rushed(); len(rushed) > 0 {
+		c.Errorf("got traffic before a check had passed: %v", rushed)
+	}
 	truth := c.fleet.Runs()
 	if out.Inspected {
 		truthful(c.T, c.fleet, out)
@@ -284,8 +331,8 @@ func (c *chance) judgeOrder(out rollout.Outcome) {
 			batch[id] = n
 		}
 	}
-	if out.Gone || len(out.Reverted) == 0 {
-		return // taking off has no order
+	if out.Gone || len(out.Reverted) == 0 || c.tolerated > 0 {
+		return // taking off has no order, and a tolerated failure is put back at once
 	}
 	for n := 1; n < len(c.back); n++ {
 		if batch[c.back[n]] > batch[c.back[n-1]] {

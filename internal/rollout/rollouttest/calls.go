@@ -238,7 +238,7 @@ func (f *Fleet) Check(ctx context.Context, req deployer.CheckRequest) (deployer.
 		switch {
 		case h.unreachable != "":
 			return deployer.Errorf(deployer.CodeUnreachable, "%s", h.unreachable)
-		case !h.runs(req.RevisionID) || h.mixed != "":
+		case !h.runs(req.RevisionID) || h.mixed != "" && h.serving == req.RevisionID:
 			res = deployer.CheckResult{Status: deployer.CheckFail, Reason: "something else serves"}
 		case f.Health != nil:
 			res = f.Health(req.Instance, req.RevisionID, h.checks)
