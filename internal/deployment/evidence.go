@@ -115,6 +115,7 @@ func (e *evidence) conclude(ctx context.Context, plan rollout.Plan, outcome roll
 		told = &own
 	}
 	err := e.send(ctx, &applied.Private, told, !outcome.Gone)
+	applied.Private.Unsent = err != nil && e.kept(outcome)
 	switch {
 	case err == nil:
 		return applied, failed
@@ -146,13 +147,52 @@ func (e *evidence) rescue(ctx context.Context, private *Private) (warning string
 	return "What the ledger on the target has of earlier operations, and the store has not, could not be sent before the ledger is removed: " + full(err), nil
 }
 
+// SendEvidence sends what the ledger has and the store has not, if an earlier
+// operation noted that there is something. It changes nothing on the target,
+// and asks it only when the store takes what it says.
+func (s *Service) SendEvidence(ctx context.Context, req ApplyRequest) (Applied, error) {
+	applied := Applied{State: req.Known, Private: req.Private}
+	if !req.Private.Unsent || req.Spec.Evidence == EvidenceOff {
+		return applied, nil
+	}
+	e := s.evidenceOf(nil, req.Spec.Evidence, req.Spec.Target, req.Kind, req.Spec.ReleaseID, req.Known, req.Redact)
+	limited, cancel := context.WithTimeout(ctx, evidenceTimeout)
+	defer cancel()
+	err := e.sendLate(limited, req.Spec.Deployer, &applied.Private)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return applied, ctx.Err()
+	case e.mode == EvidenceRequired:
+		return applied, &EvidenceError{
+			What: `evidence = "required", and what the ledger on the target has could not be sent`,
+			Err:  err, Advice: "Apply again when the store can be written to",
+		}
+	}
+	e.note("what was not sent before could not be sent now", err) // the warning was given then
+	return applied, nil
+}
+
+func (e *evidence) sendLate(ctx context.Context, deployer string, private *Private) error {
+	opened, err := e.service.Store(ctx)
+	if err != nil {
+		return err
+	}
+	if err := inTime(opened, opened.Writable(ctx, e.pipeline)); err != nil {
+		return err
+	}
+	if e.deployer, err = e.service.open(ctx, deployer); err != nil {
+		return err
+	}
+	return e.send(ctx, private, nil, true)
+}
+
 // kept says whether the target has a ledger that holds what could not be sent.
 func (e *evidence) kept(outcome rollout.Outcome) bool {
 	return e.deployer.description.Can(deployer.CanRecord) && !outcome.Gone
 }
 
 func (e *evidence) warning(outcome rollout.Outcome, err error) string {
-	text := "The evidence of this operation could not be sent: " + full(err) + " "
+	text := "The evidence of what was done could not be sent: " + full(err) + " "
 	if !e.kept(outcome) {
 		return text + "The target has no ledger (any more), so it is lost."
 	}
@@ -196,7 +236,7 @@ func (e *evidence) send(ctx context.Context, private *Private, own *store.Event,
 		}
 	}
 	if complete {
-		private.Sent = sending.mark(private.Generation)
+		private.Sent, private.Unsent = sending.mark(private.Generation), false
 	}
 	return nil
 }

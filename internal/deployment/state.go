@@ -65,8 +65,10 @@ type Private struct {
 	Revisions map[string]RevisionNote `json:"revisions,omitempty"`
 	// Places is where instances were when they were last seen.
 	Places map[string]string `json:"places,omitempty"`
-	// Sent says how far the store has what the ledger tells.
-	Sent *Sent `json:"sent,omitempty"`
+	// Sent says how far the store has what the ledger tells, and Unsent that
+	// something could not be sent since.
+	Sent   *Sent `json:"sent,omitempty"`
+	Unsent bool  `json:"unsent,omitempty"`
 	// Recipe makes the running release again if the store has lost it.
 	Recipe json.RawMessage `json:"recipe,omitempty"`
 	// Opaque is what deployers want back, by instance.

@@ -170,11 +170,14 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	}
 	before, _, targetErr := state.target(ctx)
 	sameTarget := targetErr == nil && deployment.SameTarget(before, spec.Target)
+	apply := deployment.ApplyRequest{Spec: spec, Known: state.known(ctx, d.Diagnostics), Private: private, Kind: deployer.OperationUpdate}
 	if sameTarget && private.Owner != "" && plan.Instances.Equal(state.Instances) && !plan.Details.IsUnknown() {
-		resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+		r.sendEvidence(ctx, apply, resp, d)
+		if !resp.Diagnostics.HasError() {
+			resp.Diagnostics.Append(resp.State.Set(ctx, &plan)...)
+		}
 		return
 	}
-	apply := deployment.ApplyRequest{Spec: spec, Known: state.known(ctx, d.Diagnostics), Private: private, Kind: deployer.OperationUpdate}
 	switch {
 	case private.Owner == "":
 		apply.Kind = deployer.OperationAdopt
@@ -200,6 +203,21 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 	writePrivate(ctx, resp.Private, applied.Private, d)
 }
 
+// sendEvidence sends what earlier operations could not, where nothing else is to do.
+func (r *deploymentResource) sendEvidence(ctx context.Context, req deployment.ApplyRequest, resp *resource.UpdateResponse, d Diagnostics) {
+	if !req.Private.Unsent {
+		return
+	}
+	req.Redact = d.Redactor.Redact
+	sent, err := r.service.SendEvidence(ctx, req)
+	r.warn(d, path.Root("evidence"), sent)
+	if err != nil {
+		d.Error(path.Root("evidence"), fmt.Sprintf("The evidence of %s is incomplete", req.Spec.ID()), err)
+		return
+	}
+	writePrivate(ctx, resp.Private, sent.Private, d)
+}
+
 // Delete takes off the instances what carries this resource's owner token.
 func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	d := r.diagnostics(&resp.Diagnostics, types.MapNull(types.StringType))
@@ -219,7 +237,8 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	applied, err := r.service.Destroy(ctx, deployment.DestroyRequest{
-		Target: target, Known: state.known(ctx, d.Diagnostics), Private: private, Redact: d.Redactor.Redact,
+		Target: target, Known: state.known(ctx, d.Diagnostics), Private: private,
+		Evidence: deployment.EvidenceMode(state.Evidence.ValueString()), Redact: d.Redactor.Redact,
 	})
 	r.warn(d, at, applied)
 	if err != nil {

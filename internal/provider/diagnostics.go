@@ -131,6 +131,7 @@ var explainers = []func(error) (Explanation, bool){
 	explainDeployer,
 	explainStage,
 	explainSource,
+	explainEvidence, // before the store's error in it
 	explainStore,
 	explainContext,
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
@@ -93,6 +94,14 @@ func explainSource(err error) (Explanation, bool) {
 		return Explanation{}, false
 	}
 	return Explanation{Message: e.Message, Log: e.Log, Advice: e.Advice}, true
+}
+
+func explainEvidence(err error) (Explanation, bool) {
+	var e *deployment.EvidenceError
+	if !errors.As(err, &e) {
+		return Explanation{}, false
+	}
+	return Explanation{Message: e.Error()}, true
 }
 
 func explainStore(err error) (Explanation, bool) {
