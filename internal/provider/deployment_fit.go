@@ -29,7 +29,7 @@ func checkFit(d Diagnostics, spec deployment.Spec, wanted deployment.Wanted) {
 	for _, i := range wanted.Validation.Instances {
 		instances.names = append(instances.names, i.ID)
 	}
-	switch s := any(spec.Strategy).(type) {
+	switch s := spec.Strategy.(type) {
 	case rollout.Rolling:
 		instances.checkAll(s.Order, path.Root("strategy").AtName("rolling").AtName("order"), d)
 	case rollout.Canary:
@@ -74,15 +74,15 @@ type need struct {
 func needs(spec deployment.Spec) []need {
 	var all []need
 	strategy := path.Root("strategy")
-	switch s := any(spec.Strategy).(type) {
+	switch s := spec.Strategy.(type) {
 	case rollout.BlueGreen:
-		all = append(all, need{strategy.AtName("blue_green"), []deployer.Capability{deployer.CanStage},
+		all = append(all, need{strategy.AtName("blue_green"), s.Needs(),
 			"blue_green needs a deployer that can run two revisions side by side",
 			"Use rolling {} instead, or canary with instances in its steps"})
 	case rollout.Canary:
 		if n := slices.IndexFunc(s.Steps, func(s rollout.CanaryStep) bool { return s.Weight > 0 }); n >= 0 {
 			all = append(all, need{strategy.AtName("canary").AtName("step").AtListIndex(n).AtName("weight"),
-				[]deployer.Capability{deployer.CanStage, deployer.CanShift},
+				s.Needs(),
 				"weight needs a deployer that can run two revisions side by side and share the traffic between them",
 				`Use instances instead, such as instances = "10%"`})
 		}

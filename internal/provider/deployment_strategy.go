@@ -106,14 +106,14 @@ func (m deploymentModel) strategy(ctx context.Context, d Diagnostics) strategyMo
 func (s strategyModel) translate(ctx context.Context, minHealthy time.Duration, d Diagnostics) rollout.Strategy {
 	switch {
 	case s.Canary != nil:
-		return asStrategy(s.Canary.translate(ctx, minHealthy, d))
+		return s.Canary.translate(ctx, minHealthy, d)
 	case s.BlueGreen != nil:
-		return asStrategy(rollout.BlueGreen{
+		return rollout.BlueGreen{
 			MinHealthyTime: durationOr(s.BlueGreen.MinHealthyTime, minHealthy),
 			KeepOld:        durationOr(s.BlueGreen.KeepOld, 0),
-		})
+		}
 	case s.AllAtOnce != nil:
-		return asStrategy(rollout.AllAtOnce{MinHealthyTime: durationOr(s.AllAtOnce.MinHealthyTime, minHealthy)})
+		return rollout.AllAtOnce{MinHealthyTime: durationOr(s.AllAtOnce.MinHealthyTime, minHealthy)}
 	case s.Rolling != nil:
 		return rollout.Rolling{
 			MaxParallel:    amountOr(s.Rolling.MaxParallel, rollout.Count(1)),
@@ -124,11 +124,6 @@ func (s strategyModel) translate(ctx context.Context, minHealthy time.Duration, 
 		}
 	}
 	return rollout.Rolling{MaxParallel: rollout.Count(1), MinHealthyTime: minHealthy}
-}
-
-func asStrategy(s any) rollout.Strategy {
-	strategy, _ := s.(rollout.Strategy)
-	return strategy
 }
 
 // checkStrategy finds what no single attribute of the strategy can tell.

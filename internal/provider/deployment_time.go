@@ -42,7 +42,7 @@ func leastTime(strategy rollout.Strategy, analyses []analysis.Criterion) time.Du
 		return longest
 	}
 	least := gate(nil)
-	switch s := any(strategy).(type) {
+	switch s := strategy.(type) {
 	case rollout.Rolling:
 		least += s.MinHealthyTime
 	case rollout.AllAtOnce:
