@@ -134,12 +134,12 @@ func explainAnalysis(ctx context.Context, gate rollout.Gate, c analysis.Criterio
 	e := &deployer.Error{Code: deployer.CodeFailed, Step: stepAnalysis, Log: measurements(report)}
 	failed := &analysis.FailedError{}
 	switch {
-	case ctx.Err() != nil:
-		e.Code = deployer.CodeInterrupted
-		e.Message = err.Error()
 	case errors.As(err, &failed):
 		e.Message = fmt.Sprintf("analysis %q does not hold: %s. It must be %s%s, and asks: %s", c.Name, failed.Why, c.Success, orEnd(c), c.Query)
 		e.Advice = adviceOf(gate, c.Name, report)
+	case ctx.Err() != nil:
+		e.Code = deployer.CodeInterrupted
+		e.Message = err.Error()
 	default:
 		e.Message = fmt.Sprintf("analysis %q: %v", c.Name, err)
 		e.Advice = "Correct the analysis in the configuration"
