@@ -12,7 +12,7 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
-// changeChecks are about Prepare, Activate, Check and Remove.
+// changeChecks are about Prepare, Activate and Remove.
 var changeChecks = []check{
 	{"Activate/serves_and_Inspect_says_so", nil, func(r *rig) {
 		revision := r.deploy("r1", deployer.OutcomeSucceeded)
@@ -103,21 +103,6 @@ var changeChecks = []check{
 		r.unlock()
 		r.serves("r1", "after a wrong artifact")
 		r.holds("r2", false, "after a wrong artifact")
-	}},
-	{"Check/judges_what_serves", nil, func(r *rig) {
-		r.deploy("r1", deployer.OutcomeSucceeded)
-		for ctx := r.ctx(); ; {
-			result, err := r.deployer.Check(ctx, deployer.CheckRequest{
-				Target: r.target, Instance: r.first(), RevisionID: "r1", Timeout: 5 * time.Second, Wait: 5 * time.Second,
-			})
-			r.must(err, "Check")
-			if result.Status == deployer.CheckPass {
-				return
-			}
-			if result.Status != deployer.CheckWait {
-				r.Fatalf("what serves is judged %q: %s %q", result.Status, result.Reason, result.Log)
-			}
-		}
 	}},
 	{"Remove/of_nothing_succeeds", nil, func(r *rig) {
 		r.lock()

@@ -4,6 +4,7 @@
 package conformance
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -50,6 +51,32 @@ var ledgerChecks = []check{
 		r.unlock()
 		if state := r.inspect(); state.Unfinished != nil {
 			r.Errorf("after its end it is still unfinished: %+v", state.Unfinished)
+		}
+	}},
+	{"Record/the_whole_story_is_kept", needRecord, func(r *rig) {
+		r.deploy("r1", deployer.OutcomeSucceeded)
+		r.begin(deployer.OperationUpdate)
+		revision := r.revision("r2")
+		r.lock()
+		begin := r.entry(deployer.PhaseBegin, revision.RevisionInfo, "")
+		begin.Strategy, begin.From = "canary", map[string]string{r.first(): "r1"}
+		r.tell(begin)
+		end := r.entry(deployer.PhaseEnd, revision.RevisionInfo, deployer.OutcomeReverted)
+		end.Strategy, end.From = begin.Strategy, begin.From
+		end.Reason = "the check \"GET /\" failed:\n\t500 – no 'database'"
+		at := begin.Time
+		end.Steps = []deployer.EntryStep{
+			{Name: "prepare", Instances: []string{r.first()}, Started: at, Ended: at.Add(1500 * time.Millisecond)},
+			{Name: "switch", Instances: []string{r.first()}, Started: at.Add(2 * time.Second), Ended: at.Add(3 * time.Second), Error: end.Reason},
+			{Name: "pause", Started: at.Add(4 * time.Second), Ended: at.Add(5 * time.Second)},
+		}
+		r.tell(end)
+		r.unlock()
+		r.deployer = connect(r.T, r.config)
+		for n, e := range r.history(deployer.HistoryRequest{Limit: 2}) {
+			if want := []deployer.Entry{end, begin}[n]; !reflect.DeepEqual(e, want) {
+				r.Errorf("entry %d is\n%+v\nand was recorded as\n%+v", n, e, want)
+			}
 		}
 	}},
 	{"History/is_newest_first", needRecord, func(r *rig) {

@@ -5,6 +5,7 @@ package conformance
 
 import (
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
@@ -66,6 +67,19 @@ var lockChecks = []check{
 		r.unlock()
 		r.serves("r2", "after Activate with the right token")
 	}},
+	{"Lock/state_is_what_Inspect_says", needLock, func(r *rig) {
+		r.stateMatches("on a fresh target")
+		r.deploy("r1", deployer.OutcomeSucceeded)
+		r.passes("r1")
+		r.stateMatches("after a success")
+		r.begin(deployer.OperationUpdate)
+		revision := r.revision("r2")
+		r.lock()
+		r.record(deployer.PhaseBegin, revision.RevisionInfo, "")
+		r.prepare(revision)
+		r.unlock()
+		r.stateMatches("after an update that did not end")
+	}},
 	{"Lock/deployments_do_not_block_each_other", needLock, func(r *rig) {
 		r.lock()
 		other := newRig(r.T, r.config, r.description)
@@ -94,4 +108,38 @@ var lockChecks = []check{
 			}
 		}
 	}},
+}
+
+// stateMatches asserts that what Acquire saw, if it looked, is what Inspect sees
+// while the lock is held. Words about health tell the time, and may differ.
+func (r *rig) stateMatches(when string) {
+	r.Helper()
+	opaque := map[string][]byte{}
+	for _, i := range r.inspect().Instances {
+		opaque[i.ID] = i.Opaque
+	}
+	lock, err := r.deployer.Acquire(r.ctx(), deployer.AcquireRequest{
+		Target: r.target, Operation: r.operation, Owner: r.owner, Lease: time.Minute, Opaque: opaque,
+	})
+	r.must(err, "Acquire "+when)
+	r.token = lock.Token
+	seen, err := r.deployer.Inspect(r.ctx(), deployer.InspectRequest{Target: r.target, Opaque: opaque})
+	r.must(err, "Inspect "+when)
+	r.unlock()
+	if lock.State == nil {
+		return
+	}
+	for _, state := range []*deployer.TargetState{lock.State, &seen} {
+		for i := range state.Instances {
+			for n := range state.Instances[i].Slots {
+				state.Instances[i].Slots[n].Detail = ""
+			}
+			for n := range state.Instances[i].Parts {
+				state.Instances[i].Parts[n].Detail = ""
+			}
+		}
+	}
+	if !reflect.DeepEqual(*lock.State, seen) {
+		r.Errorf("%s Acquire saw\n%+v\nand Inspect sees\n%+v", when, *lock.State, seen)
+	}
 }

@@ -98,15 +98,26 @@ var planChecks = []check{
 	}},
 	{"Unsupported/calls_say_so", nil, func(r *rig) {
 		m := r.mutation(r.first())
-		_, stage := r.deployer.Stage(r.ctx(), deployer.StageRequest{Mutation: m, RevisionID: "r1"}, nil)
-		_, retire := r.deployer.Retire(r.ctx(), deployer.RetireRequest{Mutation: m, RevisionID: "r1"}, nil)
-		_, shift := r.deployer.Shift(r.ctx(), deployer.ShiftRequest{Target: r.target})
-		_, run := r.deployer.Run(r.ctx(), deployer.RunRequest{Mutation: m}, nil)
-		for capability, err := range map[deployer.Capability]error{
-			deployer.CanStage: stage, deployer.CanRetire: retire, deployer.CanShift: shift, deployer.CanRun: run,
+		for capability, call := range map[deployer.Capability]func() error{
+			deployer.CanStage: func() error {
+				_, err := r.deployer.Stage(r.ctx(), deployer.StageRequest{Mutation: m, RevisionID: "r1"}, nil)
+				return err
+			},
+			deployer.CanRetire: func() error {
+				_, err := r.deployer.Retire(r.ctx(), deployer.RetireRequest{Mutation: m, RevisionID: "r1"}, nil)
+				return err
+			},
+			deployer.CanShift: func() error {
+				_, err := r.deployer.Shift(r.ctx(), deployer.ShiftRequest{Target: r.target})
+				return err
+			},
+			deployer.CanRun: func() error {
+				_, err := r.deployer.Run(r.ctx(), deployer.RunRequest{Mutation: m, RevisionID: "r1", Command: []string{"true"}}, nil)
+				return err
+			},
 		} {
 			if !r.can(capability) {
-				r.refused(err, "without "+string(capability), deployer.CodeUnsupported)
+				r.refused(call(), "without "+string(capability), deployer.CodeUnsupported)
 			}
 		}
 	}},

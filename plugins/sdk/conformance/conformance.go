@@ -45,6 +45,9 @@ type Config struct {
 	Artifact func(t *testing.T, name string) deployer.Artifact
 	// Environment of revisions; nil: none.
 	Environment map[string]string
+	// Shell runs a script that is its last argument, where revisions of this
+	// deployer run; nil: sh -c. It is for the capability run.
+	Shell []string
 	// Timeout bounds each call; 0: a minute.
 	Timeout time.Duration
 	// Serial runs one check at a time, for platforms that bear no more.
@@ -71,11 +74,14 @@ func Run(t *testing.T, config Config) {
 	if config.Artifact == nil {
 		config.Artifact = archive
 	}
+	if config.Shell == nil {
+		config.Shell = []string{"sh", "-c"}
+	}
 	description, err := connect(t, config).Describe(t.Context())
 	if err != nil {
 		t.Fatalf("Describe: %v", err)
 	}
-	for _, c := range slices.Concat(planChecks, changeChecks, lockChecks, ledgerChecks, trafficChecks) {
+	for _, c := range slices.Concat(planChecks, changeChecks, checkChecks, lockChecks, ledgerChecks, trafficChecks, runChecks) {
 		if !slices.ContainsFunc(c.needs, func(n deployer.Capability) bool { return !description.Can(n) }) {
 			t.Run(c.name, func(t *testing.T) {
 				if !config.Serial {

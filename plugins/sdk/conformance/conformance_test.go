@@ -43,7 +43,12 @@ func runWorld(t *testing.T, defect string) {
 	t.Helper()
 	w := &world{places: map[string]*place{}, defect: defect}
 	conformance.Run(t, conformance.Config{
-		Deployer: func() deployer.Core { return platform{w} },
+		Deployer: func() deployer.Core {
+			if defect == "probes" {
+				return credulous{platform{w}}
+			}
+			return platform{w}
+		},
 		Target: func(t *testing.T) json.RawMessage {
 			config, err := json.Marshal(map[string]string{"place": t.Name()})
 			if err != nil {
@@ -87,6 +92,11 @@ func TestDefects(t *testing.T) {
 		"history":     "History/is_newest_first",
 		"prune":       "Prune/keeps_what_serves_and_what_was_good",
 		"diagnostics": "Validate/refuses_a_typo_at_its_path",
+		"state":       "Lock/state_is_what_Inspect_says",
+		"steps":       "Record/the_whole_story_is_kept",
+		"environment": "Run/has_the_environment",
+		"names":       "Run/refuses_names_that_are_none",
+		"probes":      "Check/no_probe_is_left_out",
 	} {
 		t.Run(defect, func(t *testing.T) {
 			t.Parallel()

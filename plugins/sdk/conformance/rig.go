@@ -151,10 +151,15 @@ func (r *rig) entry(phase string, to deployer.RevisionInfo, outcome deployer.Out
 func (r *rig) record(phase string, to deployer.RevisionInfo, outcome deployer.Outcome) {
 	r.Helper()
 	if r.can(deployer.CanRecord) {
-		entry := r.entry(phase, to, outcome)
-		err := r.deployer.Record(r.ctx(), deployer.RecordRequest{Target: r.target, Token: r.token, Entry: entry})
-		r.must(err, "Record "+phase)
+		r.tell(r.entry(phase, to, outcome))
 	}
+}
+
+// tell appends an entry to the ledger.
+func (r *rig) tell(entry deployer.Entry) {
+	r.Helper()
+	err := r.deployer.Record(r.ctx(), deployer.RecordRequest{Target: r.target, Token: r.token, Entry: entry})
+	r.must(err, "Record "+entry.Phase)
 }
 
 // onAll calls step for each instance.
