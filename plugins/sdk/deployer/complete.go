@@ -18,8 +18,8 @@ const DefaultInstance = "default"
 //
 //   - Configure and Preview do nothing.
 //   - Validate finds nothing wrong and answers one instance, [DefaultInstance];
-//     Inspect then gets the same id, scope and place filled in where the core
-//     left them empty.
+//     what Inspect and Acquire saw then gets the same id, scope and place filled
+//     in where the core left them empty.
 //   - Acquire, Renew and Release succeed without locking anything; the token
 //     is empty.
 //   - Prepare keeps the revision in memory, and Activate of the same revision on
@@ -68,11 +68,18 @@ func (c *completed) Describe(ctx context.Context) (Description, error) {
 // Inspect fills in the default instance for a core without Validate.
 func (c *completed) Inspect(ctx context.Context, req InspectRequest) (TargetState, error) {
 	state, err := c.core.Inspect(ctx, req)
-	if _, ok := c.core.(Validator); ok || err != nil {
-		return state, err
+	if err == nil {
+		c.fillIn(state.Instances)
 	}
-	for n := range state.Instances {
-		i := &state.Instances[n]
+	return state, err
+}
+
+func (c *completed) fillIn(instances []Instance) {
+	if _, ok := c.core.(Validator); ok {
+		return
+	}
+	for n := range instances {
+		i := &instances[n]
 		i.Desired = i.Desired || i.ID == "" || i.ID == DefaultInstance
 		for _, field := range []*string{&i.ID, &i.Scope, &i.Place} {
 			if *field == "" {
@@ -80,7 +87,6 @@ func (c *completed) Inspect(ctx context.Context, req InspectRequest) (TargetStat
 			}
 		}
 	}
-	return state, nil
 }
 
 // Activate hands over what Prepare kept, if the core has no Prepare.
@@ -123,10 +129,15 @@ func (c *completed) Preview(ctx context.Context, req PreviewRequest) (Preview, e
 }
 
 func (c *completed) Acquire(ctx context.Context, req AcquireRequest) (Lock, error) {
-	if x, ok := c.core.(Locker); ok {
-		return x.Acquire(ctx, req)
+	x, ok := c.core.(Locker)
+	if !ok {
+		return Lock{}, nil
 	}
-	return Lock{}, nil
+	lock, err := x.Acquire(ctx, req)
+	if err == nil && lock.State != nil {
+		c.fillIn(lock.State.Instances)
+	}
+	return lock, err
 }
 
 func (c *completed) Renew(ctx context.Context, req RenewRequest) error {

@@ -120,6 +120,28 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// locking is the smallest deployer with a lock, which looks when it takes it.
+type locking struct{ small }
+
+func (l *locking) Acquire(context.Context, deployer.AcquireRequest) (deployer.Lock, error) {
+	return deployer.Lock{Token: "1", State: &deployer.TargetState{Instances: []deployer.Instance{{Owner: "o"}}}}, nil
+}
+func (l *locking) Renew(context.Context, deployer.RenewRequest) error     { return nil }
+func (l *locking) Release(context.Context, deployer.ReleaseRequest) error { return nil }
+
+func TestAcquireSeesWhatInspectSees(t *testing.T) {
+	t.Parallel()
+	d := deployer.Complete(&locking{small{state: deployer.TargetState{Instances: []deployer.Instance{{Owner: "o"}}}}})
+	lock, err := d.Acquire(t.Context(), deployer.AcquireRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := d.Inspect(t.Context(), deployer.InspectRequest{})
+	if err != nil || !reflect.DeepEqual(*lock.State, state) || state.Instances[0].ID != deployer.DefaultInstance {
+		t.Errorf("%+v and %+v, %v", *lock.State, state, err)
+	}
+}
+
 func TestOwnPrepareIsKept(t *testing.T) {
 	t.Parallel()
 	core := &larger{}
