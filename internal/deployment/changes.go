@@ -211,7 +211,7 @@ func noteOf(info deployer.RevisionInfo) (RevisionNote, bool) {
 		Release: info.ReleaseID, Config: hashed(fields(info.Config)), Variables: info.EnvironmentHashes,
 		Secrets: slices.Sorted(slices.Values(info.SecretNames)), SecretsVersion: info.SecretsVersion,
 	}
-	if info.ReleaseID == "" || len(info.Config) == 0 || len(n.Config)+len(n.Variables)+len(n.Secrets) > mostNames {
+	if info.ReleaseID == "" || len(info.ReleaseID) > 4*longestKey || len(info.Config) == 0 || len(n.Config)+len(n.Variables)+len(n.Secrets) > mostNames {
 		return n, false
 	}
 	for _, names := range [][]string{slices.Collect(maps.Keys(n.Config)), slices.Collect(maps.Keys(n.Variables)), slices.Collect(maps.Values(n.Variables)), n.Secrets} {
