@@ -47,7 +47,7 @@ func TestSnippetsOfPagesAreValid(t *testing.T) {
 	started := strings.Join(snippets(read(t, "templates", "guides", "getting-started.md"), "terraform"), "\n")
 	for name, configuration := range map[string]string{
 		"resources":       provider + pipeline + release + read(t, "examples", "resources", "delivery_deployment", "resource.tf"),
-		"data sources":    provider + read(t, "examples", "data-sources", "delivery_release", "data-source.tf") + read(t, "examples", "data-sources", "delivery_deployers", "data-source.tf"),
+		"data sources":    provider + read(t, "examples", "data-sources", "delivery_release", "data-source.tf") + read(t, "examples", "data-sources", "delivery_deployers", "data-source.tf") + read(t, "examples", "data-sources", "delivery_history", "data-source.tf"),
 		"getting started": started,
 		"local":           requirement + strings.Join(snippets(read(t, "tools", "pages", "local.md"), "terraform"), "\n") + pipeline + strings.Replace(release, `"shop"`, `"hello"`, 1),
 		"ssh":             requirement + strings.Join(snippets(read(t, "tools", "pages", "ssh.md"), "terraform"), "\n") + pipeline + release,

@@ -185,6 +185,7 @@ func (p *deliveryProvider) Resources(context.Context) []func() resource.Resource
 func (p *deliveryProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
 		NewReleaseDataSource,
+		NewHistoryDataSource,
 		NewDeployersDataSource,
 	}
 }
