@@ -15,13 +15,18 @@ func Batches(desired []deployer.DesiredInstance, state deployer.TargetState, rev
 	if strategy == nil {
 		strategy = Rolling{}
 	}
+	return batchesOf(strategy.waves(len(desired), pendingIDs(desired, state, revision)))
+}
+
+// pendingIDs are the instances that have to be brought to the revision.
+func pendingIDs(desired []deployer.DesiredInstance, state deployer.TargetState, revision string) []string {
 	var ids []string
 	for _, m := range membersOf(desired, state, revision) {
 		if m.pending {
 			ids = append(ids, m.ID)
 		}
 	}
-	return batchesOf(strategy.waves(len(desired), ids))
+	return ids
 }
 
 func batchesOf(waves []wave) [][]string {

@@ -61,6 +61,9 @@ func background(ctx context.Context, clock Clock, d time.Duration) error {
 // is context.DeadlineExceeded.
 func withTimeout(ctx context.Context, clock Clock, d time.Duration) (context.Context, context.CancelFunc) {
 	bounded, cancel := context.WithCancelCause(ctx)
+	if d <= 0 {
+		cancel(context.DeadlineExceeded)
+	}
 	stop := clock.AfterFunc(d, func() { cancel(context.DeadlineExceeded) })
 	return bounded, func() {
 		stop()

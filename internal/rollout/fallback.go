@@ -182,11 +182,11 @@ func (r *run) putBack(ctx context.Context, m *member, now deployer.Instance) Rev
 		to = good.ID
 	}
 	back := Reverted{Instance: m.ID, To: to, Release: r.names[to]}
-	switch {
-	case to == "":
+	switch to {
+	case "":
 		back.Err = r.remove(ctx, r.plan.Target, m.ID, m.opaque)
 		return back
-	case to == r.plan.Revision.ID:
+	case r.plan.Revision.ID:
 		back.Err = deployer.Errorf(deployer.CodeFailed, "it ran this revision before, and there is no other one to go back to")
 		return back
 	}
