@@ -16,12 +16,8 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
-// lockTimeout is how long an apply waits for another one to finish; lease is
-// how long a lock outlives a holder that cannot be seen to be dead.
-const (
-	lockTimeout = 10 * time.Second
-	lease       = 60 * time.Second
-)
+// lease is how long a lock outlives a holder that cannot be seen to be dead.
+const lease = 60 * time.Second
 
 // ApplyRequest is one create, update, repair or adoption.
 type ApplyRequest struct {

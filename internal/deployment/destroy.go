@@ -6,6 +6,7 @@ package deployment
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
@@ -17,6 +18,8 @@ type DestroyRequest struct {
 	Known    State
 	Private  Private
 	Evidence EvidenceMode
+	// LockTimeout is how long to wait for somebody else's lock; 0: not at all.
+	LockTimeout time.Duration
 	// Redact removes secrets from what is kept elsewhere; nil removes nothing.
 	Redact func(string) string
 }
@@ -57,7 +60,7 @@ func (s *Service) Destroy(ctx context.Context, req DestroyRequest) (Applied, err
 		Generation:  private.Generation,
 		Desired:     wanted.Validation.Instances,
 		Opaque:      private.Opaque,
-		LockTimeout: lockTimeout,
+		LockTimeout: req.LockTimeout,
 		Lease:       lease,
 	}
 	// Instances that could not be reached when they were removed are tried a

@@ -238,7 +238,8 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 	defer cancel()
 	applied, err := r.service.Destroy(ctx, deployment.DestroyRequest{
 		Target: target, Known: state.known(ctx, d.Diagnostics), Private: private,
-		Evidence: deployment.EvidenceMode(state.Evidence.ValueString()), Redact: d.Redactor.Redact,
+		Evidence: deployment.EvidenceMode(state.Evidence.ValueString()), LockTimeout: state.lockTimeout(),
+		Redact: d.Redactor.Redact,
 	})
 	r.warn(d, at, applied)
 	if err != nil {

@@ -100,11 +100,15 @@ func (m deploymentModel) spec(ctx context.Context, config deploymentModel, d Dia
 		Tasks:          m.tasks(ctx, d),
 		Hooks:          m.hooks(ctx, d),
 		Analyses:       config.analyses(ctx, d),
-		LockTimeout:    durationOr(m.LockTimeout, defaultLockTimeout),
+		LockTimeout:    m.lockTimeout(),
 		Evidence:       deployment.EvidenceMode(m.Evidence.ValueString()),
 		RevisionUnknown: m.ReleaseID.IsUnknown() || !fullyKnown(ctx, m.EnvironmentVariables) ||
 			m.SecretsWOVersion.IsUnknown(),
 	}, at
+}
+
+func (m deploymentModel) lockTimeout() time.Duration {
+	return durationOr(m.LockTimeout, defaultLockTimeout)
 }
 
 // secrets are the values of write-only arguments, which no message may show.
