@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
@@ -171,12 +172,27 @@ func (o *Observed) add(i deployer.Instance, known State) {
 	if o.Private.Owner != "" && i.Owner != "" && i.Owner != o.Private.Owner {
 		o.note(Note{Instance: i.ID, Text: "carries another owner's mark: another resource deploys to it."})
 	}
+	if revisions := beside(i); len(revisions) > 0 {
+		o.note(Note{Instance: i.ID, Text: "also runs " + strings.Join(revisions, " and ") + ", without traffic; the next apply stops it."})
+	}
 	for _, d := range i.Drift {
 		o.note(Note{Instance: i.ID, Text: driftText(d)})
 	}
 	if slot := i.Serving(); slot != nil && slot.Health != deployer.HealthHealthy && slot.Detail != "" {
 		o.note(Note{Instance: i.ID, Text: string(slot.Health) + ": " + slot.Detail})
 	}
+}
+
+// beside lists the revisions that run on an instance without traffic: a rollout
+// was cut off, or could not stop them.
+func beside(i deployer.Instance) []string {
+	var revisions []string
+	for _, slot := range i.Slots {
+		if slot.Role == deployer.RoleStaged {
+			revisions = append(revisions, slot.Revision.ID)
+		}
+	}
+	return revisions
 }
 
 // describeInstance says in the words of the attributes what an instance runs.
@@ -187,7 +203,7 @@ func describeInstance(i deployer.Instance) (Instance, Detail) {
 	}
 	health := string(slot.Health)
 	switch {
-	case slot.Incomplete && slot.Health == deployer.HealthHealthy, slot.Health == deployer.HealthHealthy && len(i.Drift) > 0:
+	case slot.Health == deployer.HealthHealthy && (slot.Incomplete || len(i.Drift) > 0 || len(beside(i)) > 0):
 		health = HealthDrifted
 	}
 	detail := Detail{Digest: slot.Revision.ArtifactDigest, Address: slot.Address, ObservedHealth: health}
