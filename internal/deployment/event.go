@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/rollout"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
@@ -61,11 +62,28 @@ func endOf(plan rollout.Plan, outcome rollout.Outcome) deployer.Entry {
 	return end
 }
 
-// events are the operations that have ended, as a ledger's entries in the order
+// outcomeInterrupted is that of an operation of which the ledger has no end, as
+// after a kill: the next one found it unfinished.
+const outcomeInterrupted deployer.Outcome = "interrupted"
+
+// events are the operations that are over, as a ledger's entries in the order
 // of time tell them. What cannot be an event of this deployment is left out.
 func (e *evidence) events(entries []deployer.Entry) []store.Event {
-	begun, at := map[string]deployer.Entry{}, map[string]int{}
 	var events []store.Event
+	at := map[string]int{}
+	add := func(event store.Event) {
+		if _, err := event.Ref(); err != nil {
+			return
+		}
+		id := event.End.Operation.ID
+		if n, again := at[id]; again {
+			events[n] = event
+			return
+		}
+		at[id] = len(events)
+		events = append(events, event)
+	}
+	var open *deployer.Entry // begun and not ended
 	for _, entry := range entries {
 		if entry.Environment != e.target.Environment || entry.Deployment != e.target.Deployment {
 			continue
@@ -73,29 +91,34 @@ func (e *evidence) events(entries []deployer.Entry) []store.Event {
 		if entry.To.ID != "" && entry.To.ReleaseID != "" {
 			e.releases[entry.To.ID] = entry.To.ReleaseID
 		}
-		id := entry.Operation.ID
+		entry = e.redacted(entry)
+		if open != nil && open.Operation.ID != entry.Operation.ID {
+			add(interrupted(*open, entry.Time))
+			open = nil
+		}
 		if entry.Phase == deployer.PhaseBegin {
-			begun[id] = e.redacted(entry)
+			open = &entry
 			continue
 		}
-		event := store.Event{End: e.redacted(entry)}
-		if begin, ok := begun[id]; ok {
-			event.Begin = &begin
+		event := store.Event{Begin: open, End: entry}
+		if n, again := at[entry.Operation.ID]; again {
+			event.Begin = events[n].Begin
 		}
-		if _, err := event.Ref(); err != nil {
-			continue
-		}
-		if n, again := at[id]; again {
-			events[n] = event
-			continue
-		}
-		at[id] = len(events)
-		events = append(events, event)
+		add(event)
+		open = nil
 	}
 	for n := range events {
 		events[n].Releases = e.named(events[n])
 	}
 	return events
+}
+
+// interrupted is an operation that was over, at the latest, when another began.
+func interrupted(begin deployer.Entry, at time.Time) store.Event {
+	end := begin
+	end.Phase, end.Time, end.From, end.Outcome = deployer.PhaseEnd, at, nil, outcomeInterrupted
+	end.Reason = "its end was not recorded; the next operation found it unfinished"
+	return store.Event{Begin: &begin, End: end}
 }
 
 // named are the releases of the revisions that an event names.

@@ -114,8 +114,8 @@ func TestEvidenceIsSentWhenNothingElseIsToDo(t *testing.T) {
 	}
 }
 
-// What a ledger holds is judged: foreign, unfinished and impossible entries are
-// no events, and an operation has one.
+// What a ledger holds is judged: foreign and impossible entries and what may
+// still be running are no events, and an operation has one.
 func TestEventsOfALedger(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -136,10 +136,14 @@ func TestEventsOfALedger(t *testing.T) {
 	e := w.service().evidenceOf(nil, "", w.spec.Target, deployer.OperationUpdate, "shop:1.0.0", State{}, redact)
 	events := e.events([]deployer.Entry{
 		entry("cut", deployer.PhaseEnd, 2), entry("one", deployer.PhaseBegin, 3), entry("one", deployer.PhaseEnd, 4),
-		entry("one", deployer.PhaseEnd, 5), entry("killed", deployer.PhaseBegin, 6), foreign, odd,
+		entry("one", deployer.PhaseEnd, 5), entry("killed", deployer.PhaseBegin, 6), foreign, odd, entry("running", deployer.PhaseBegin, 11),
 	})
-	if len(events) != 2 || events[0].End.Operation.ID != "cut" || events[0].Begin != nil || events[1].Begin == nil || events[1].End.Generation != 5 {
+	if len(events) != 3 || events[0].End.Operation.ID != "cut" || events[0].Begin != nil || events[1].Begin == nil || events[1].End.Generation != 5 {
 		t.Fatalf("%+v", events)
+	}
+	killed := events[2]
+	if killed.End.Operation.ID != "killed" || killed.End.Outcome != outcomeInterrupted || killed.End.Reason == "" || !killed.End.Time.Equal(odd.Time) || killed.Begin == nil {
+		t.Errorf("a killed operation: %+v", killed)
 	}
 	holdsNoSecret(t, "an event", events)
 	if config := string(events[1].End.To.Config); config != `{"n":12345678901234567890,"user":"(sensitive value)"}` {
