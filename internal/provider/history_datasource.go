@@ -91,7 +91,7 @@ func historyEntrySchema() map[string]schema.Attribute {
 		"actor":       text("Who did it: user and host, with the CI job or run when there is one."),
 		"started":     text("When it began, in RFC 3339."),
 		"ended":       text("When it ended, in RFC 3339."),
-		"outcome":     text("`succeeded`, `reverted`, `revert_failed`, `failed` (and was not reverted) or `cancelled`."),
+		"outcome":     text("`succeeded`, `reverted`, `revert_failed`, `failed` (and was not reverted), `cancelled`, or `interrupted`: its end was never recorded."),
 		"reason":      text("Why it did not succeed; null when it did."),
 		"strategy":    text("The strategy, such as `rolling`; null when none is recorded."),
 		"release_id":  text("The release that was deployed; null for a removal."),
