@@ -270,3 +270,60 @@ func TestSecretHeadersAreInNoPlan(t *testing.T) {
 		t.Errorf("the plan holds %s", planned)
 	}
 }
+
+// Settings may depend on what the same apply makes: nothing is refused before
+// it is known.
+func TestSettingsThatAreKnownLater(t *testing.T) {
+	t.Parallel()
+	path, sum := somebodysPlugin(t)
+	tf := testrig.NewTerraform(t)
+	config := fmt.Sprintf(plannedConfiguration, path, sum, t.TempDir(), `
+  lock_timeout = terraform_data.later.output
+  evidence     = terraform_data.later.output
+  strategy {
+    canary {
+      max_parallel = terraform_data.later.output
+      order        = [terraform_data.later.output]
+      dynamic "step" {
+        for_each = terraform_data.list.output
+        content {
+          instances = step.value
+          analysis  = ["errors"]
+        }
+      }
+    }
+  }
+  health_check {
+    unhealthy_threshold = terraform_data.later.output
+    http {
+      scheme   = terraform_data.later.output
+      port     = terraform_data.later.output
+      headers  = terraform_data.map.output
+      statuses = terraform_data.list.output
+      tls {
+        server_name = terraform_data.later.output
+      }
+    }
+  }
+  dynamic "analysis" {
+    for_each = terraform_data.list.output
+    content {
+      name    = analysis.value
+      success = analysis.value
+      no_data = analysis.value
+    }
+  }
+  timeouts {
+    update = terraform_data.later.output
+  }`)
+	for name, value := range map[string]string{"later": `"5"`, "list": `["5"]`, "map": `{ a = "5" }`} {
+		config += fmt.Sprintf("\nresource \"terraform_data\" %q {\n input = %s\n}\n", name, value)
+	}
+	tf.Write("main.tf", config)
+	if out := tf.Validate(); out.Err != nil {
+		t.Fatal(out.Text())
+	}
+	if change := tf.Planned("delivery_deployment.api"); change.Does() != "create" {
+		t.Errorf("the plan is %s", change.Does())
+	}
+}
