@@ -82,6 +82,8 @@ type Planned struct {
 	// Batches are the instances that will be switched, in the order in which
 	// they will be.
 	Batches [][]string
+	// Order says so in one sentence, with what is waited for in between.
+	Order string
 	// Changes: something will be done on the target.
 	Changes bool
 	// Touched says what will be done to each instance.
@@ -97,7 +99,9 @@ func Compute(spec Spec, wanted Wanted, known State, private Private) Planned {
 		return Planned{Unknown: true, Changes: true}
 	}
 	p := Planned{Instances: map[string]PlannedInstance{}, Revision: wanted.RevisionID}
-	p.Batches = rollout.Batches(wanted.Validation.Instances, foundState(wanted, known, private), wanted.RevisionID, spec.Strategy)
+	found := foundState(wanted, known, private)
+	p.Batches = rollout.Batches(wanted.Validation.Instances, found, wanted.RevisionID, spec.Strategy)
+	p.Order = rollout.Describe(wanted.Validation.Instances, found, wanted.RevisionID, spec.Strategy)
 	switched := map[string]bool{}
 	for _, batch := range p.Batches {
 		for _, id := range batch {

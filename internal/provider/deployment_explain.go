@@ -75,8 +75,8 @@ func (e explanation) tellRollout(d Diagnostics, commits []commitModel) {
 	if e.state != nil {
 		lines = changeLines(e.planned.Touched)
 	}
-	if len(e.planned.Batches) > 0 {
-		lines = append(lines, "Order: "+order(e.planned.Batches)+".")
+	if e.planned.Order != "" {
+		lines = append(lines, "Order: "+e.planned.Order+".")
 	}
 	if !e.settings.None() {
 		lines = append(lines, "Settings of the target: "+differenceText(e.settings)+".")

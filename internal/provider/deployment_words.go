@@ -148,27 +148,6 @@ func plainName(name string) string {
 	return name
 }
 
-// order shows the batches, shortened when there are many.
-func order(batches [][]string) string {
-	var parts []string
-	for n, batch := range batches {
-		if n == mostBatches-2 && len(batches) > mostBatches {
-			parts = append(parts, fmt.Sprintf("… (%d batches in all)", len(batches)))
-			break
-		}
-		parts = append(parts, batchNames(batch))
-	}
-	return strings.Join(parts, ", then ")
-}
-
-// batchNames joins the instances that are switched at once.
-func batchNames(batch []string) string {
-	if len(batch) > 4 {
-		return instanceNames(batch)
-	}
-	return strings.Join(batch, " + ")
-}
-
 // commitList shows the newest commits, shortened when there are many.
 func commitList(commits []commitModel) string {
 	var parts []string

@@ -81,23 +81,6 @@ func TestChangeLinesAreBounded(t *testing.T) {
 	}
 }
 
-func TestOrder(t *testing.T) {
-	t.Parallel()
-	var many [][]string
-	for n := range 30 {
-		many = append(many, []string{fmt.Sprint(n)})
-	}
-	for want, batches := range map[string][][]string{
-		"a, then b + c":               {{"a"}, {"b", "c"}},
-		"app-1 … app-5 (5 instances)": {{"app-1", "app-2", "app-3", "app-4", "app-5"}},
-		"0, then 1, then 2, then 3, then 4, then 5, then 6, then 7, then 8, then 9, then … (30 batches in all)": many,
-	} {
-		if got := order(batches); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-}
-
 func warningsOf(diags diag.Diagnostics) []string {
 	var all []string
 	for _, d := range diags {
