@@ -18,8 +18,8 @@ import (
 // appPort is where the application of the tests answers, on every host.
 const appPort = 8000
 
-// app is the application: it answers with its version, and with 500 on
-// /healthz when that version is a bad one.
+// app is the application: it answers with its version, with 500 on /healthz when
+// that version is a bad one, and with 503 on /ready while its host is drained.
 const app = `import http.server, os, sys
 version = open("VERSION").read().strip()
 if version.startswith("dies"):
@@ -28,7 +28,8 @@ if version.startswith("dies"):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         bad = version.startswith("bad") or os.environ.get("MODE") == "broken"
-        self.send_response(500 if bad and self.path == "/healthz" else 200)
+        drained = self.path == "/ready" and os.path.exists("/srv/drained")
+        self.send_response(500 if bad and self.path == "/healthz" else 503 if drained else 200)
         self.end_headers()
         self.wfile.write((version + " " + os.environ.get("MODE", "") + " " + os.environ.get("TOKEN", "")).encode())
     def log_message(self, *args): pass
@@ -57,6 +58,7 @@ type config struct {
 	Service    string // the service block, or nothing
 	Deployment string // more of the deployment
 	Rolling    string
+	Strategy   string // the inside of the strategy block; rolling by default
 	Health     string
 	Stage      string // commands of the stage test, as HCL
 	Release    string // more of the release
@@ -110,9 +112,9 @@ resource "delivery_deployment" "api" {
     {{.Target}}
   }
   strategy {
-    rolling {
+    {{if .Strategy}}{{.Strategy}}{{else}}rolling {
       {{.Rolling}}
-    }
+    }{{end}}
   }
   {{.Health}}
   {{.Deployment}}
