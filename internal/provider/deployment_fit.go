@@ -22,6 +22,7 @@ func checkFit(d Diagnostics, spec deployment.Spec, wanted deployment.Wanted) {
 			d.Invalid(n.at, "The deployer cannot do this", fmt.Sprintf("%s, and the deployer %q cannot. %s.", n.what, spec.Deployer, n.instead))
 		}
 	}
+	checkHooks(d, spec)
 	if wanted.Validation.InstancesUnknown {
 		return
 	}
@@ -37,6 +38,15 @@ func checkFit(d Diagnostics, spec deployment.Spec, wanted deployment.Wanted) {
 		instances.checkAll(s.Order, at.AtName("order"), d)
 		checkGrowth(s.Steps, len(wanted.Validation.Instances), at, d)
 	}
+}
+
+// checkHooks refuses hooks where the traffic is moved and no instance is switched
+// by itself: they would never run.
+func checkHooks(d Diagnostics, spec deployment.Spec) {
+	if spec.Hooks == (rollout.Hooks{}) || spec.Strategy == nil || !slices.Contains(spec.Strategy.Needs(), deployer.CanStage) {
+		return
+	}
+	d.Invalid(path.Root("hooks"), "Hooks without a switch", fmt.Sprintf("strategy.%s runs the new revision beside the old one and moves the traffic, so that no instance has to be drained. Remove the hooks, or use rolling {}.", spec.Strategy.Name()))
 }
 
 // checkAll refuses names that nothing has.

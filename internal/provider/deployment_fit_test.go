@@ -35,6 +35,8 @@ func TestWhatADeployerCannotDoIsRefused(t *testing.T) {
 		"a hook":              {`"hooks": {"undrain": {"command": "a"}}`, nil, "hooks.undrain: The deployer cannot do this"},
 		"commands, can": {`"tasks": {"before": {"command": "a"}, "after": {"command": "a"}}, "hooks": {"drain": {"command": "a"}}, "health_check": {"command": {"command": "true"}}`,
 			[]deployer.Capability{deployer.CanRun, deployer.CanCheck}, ""},
+		"hooks that would never run": {`"strategy": {"blue_green": {}}, "hooks": {"drain": {"command": "a"}}`,
+			[]deployer.Capability{deployer.CanRun, deployer.CanStage}, "hooks: Hooks without a switch | strategy.blue_green runs the new revision beside the old one"},
 		"a name":        {`"strategy": {"rolling": {"order": ["app-1", "app-4"]}}`, nil, `strategy.rolling.order[1]: A name that nothing has | "app-4" is not the name of an instance of this deployment: there is app-1, app-2 and app-3.`},
 		"a canary name": {`"strategy": {"canary": {"order": ["app-4"], "step": [{"instances": "1"}]}}`, nil, "strategy.canary.order[0]: A name that nothing has"},
 		"nothing":       {analysis, nil, ""},
