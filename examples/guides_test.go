@@ -52,6 +52,7 @@ func TestSnippetsOfPagesAreValid(t *testing.T) {
 		"local":           requirement + strings.Join(snippets(read(t, "tools", "pages", "local.md"), "terraform"), "\n") + pipeline + strings.Replace(release, `"shop"`, `"hello"`, 1),
 		"ssh":             requirement + strings.Join(snippets(read(t, "tools", "pages", "ssh.md"), "terraform"), "\n") + pipeline + release,
 		"continuous":      requirement + strings.Join(snippets(read(t, "templates", "guides", "continuous-delivery.md"), "terraform"), "\n") + pipeline,
+		"rollouts":        requirement + strings.Join(snippets(read(t, "templates", "guides", "rollouts.md"), "terraform"), "\n") + pipeline + release,
 		"readme":          strings.Join(snippets(read(t, "README.md"), "terraform"), "\n") + pipeline,
 	} {
 		t.Run(name, func(t *testing.T) {
