@@ -223,7 +223,7 @@ func TestJudging(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			criterion := analysis.Criterion{Name: "rate", Success: condition(t, ">= 0.95"), NoData: analysis.NoDataFails, Count: 4, Interval: time.Minute, FailureLimit: c.limit}
+			criterion := analysis.Criterion{Name: "rate", Success: condition(t, ">= 0.95"), NoData: analysis.NoDataFails, Count: 4, InitialDelay: time.Hour, Interval: time.Minute, FailureLimit: c.limit}
 			if c.noData != "" {
 				criterion.NoData = c.noData
 			}
@@ -245,7 +245,7 @@ func TestJudging(t *testing.T) {
 			if (c.want == "") != (got == "") || !strings.HasPrefix(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
-			if asked.n != c.asked || len(report.Measurements) != c.asked || watch.now.Sub(time.Time{}) != time.Duration(c.asked-1)*time.Minute {
+			if asked.n != c.asked || len(report.Measurements) != c.asked || watch.now.Sub(time.Time{}) != time.Hour+time.Duration(c.asked-1)*time.Minute {
 				t.Errorf("asked %d times in %s, want %d", asked.n, watch.now.Sub(time.Time{}), c.asked)
 			}
 		})

@@ -40,6 +40,9 @@ type Criterion struct {
 	NoData   NoData
 	Count    int           // measurements; at least 1
 	Interval time.Duration // between them
+	// InitialDelay is waited for before the first measurement, which a fresh
+	// instance may have no numbers for.
+	InitialDelay time.Duration
 	// FailureLimit is how many may fail. A query that can never succeed, such as
 	// one that Prometheus cannot parse, fails the criterion at once.
 	FailureLimit int
@@ -106,8 +109,8 @@ func (c Criterion) Validate() error {
 		return errors.New("there is no success condition")
 	case c.Count < 1:
 		return errors.New("count must be at least 1")
-	case c.Interval < 0:
-		return errors.New("interval must not be negative")
+	case c.Interval < 0 || c.InitialDelay < 0:
+		return errors.New("interval and initial delay must not be negative")
 	case c.Count > 1 && c.Interval == 0:
 		return errors.New("several measurements need an interval between them")
 	case c.FailureLimit < 0 || c.FailureLimit >= c.Count:
@@ -126,12 +129,14 @@ func (c Criterion) Judge(ctx context.Context, clock Clock) (Report, error) {
 	if err := c.Validate(); err != nil {
 		return report, fmt.Errorf("%s: %w", c.Name, err)
 	}
+	pause := c.InitialDelay
 	for n := range c.Count {
-		if n > 0 {
-			if err := clock.Sleep(ctx, c.Interval); err != nil {
+		if pause > 0 {
+			if err := clock.Sleep(ctx, pause); err != nil {
 				return report, c.stopped(n, err)
 			}
 		}
+		pause = c.Interval
 		sample, err := c.Query.Run(ctx)
 		if ctx.Err() != nil {
 			return report, c.stopped(n, context.Cause(ctx))

@@ -62,3 +62,19 @@ func (v webAddress) ValidateString(_ context.Context, req validator.StringReques
 		return ""
 	})
 }
+
+// promQL is a PromQL expression, as far as its placeholders go.
+type promQL struct{}
+
+func (promQL) Description(context.Context) string {
+	return "a PromQL expression with no unknown placeholder"
+}
+func (v promQL) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+func (v promQL) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	check(req, resp, "Not a usable query", func(s string) string {
+		if err := (analysis.Prometheus{Address: "http://localhost", Expr: s}).Validate(); err != nil {
+			return sentence(err.Error())
+		}
+		return ""
+	})
+}

@@ -49,13 +49,14 @@ func analysisBlock() schema.Block {
 	condition := func(description string) schema.StringAttribute {
 		return schema.StringAttribute{Optional: true, MarkdownDescription: description, Validators: []validator.String{condition{}}}
 	}
-	success := condition("Condition that each measurement must fulfil, such as `\">= 0.99\"`: one of `>=`, `<=`, `==`, `!=`, `>` and `<`, and a number.")
+	success := condition("Condition that each measurement must fulfil, such as `\">= 0.99\"`: one of `>=`, `<=`, `==`, `!=`, `>` and `<`, and a number. Two with a comma between them make a range.")
 	success.Required, success.Optional = true, false
 	return schema.ListNestedBlock{
 		MarkdownDescription: "A number that must be good for a time, repeatable: exactly one of `prometheus`, `http` and `command` says where it comes from. It is measured from where Terraform runs, after the steps of a `canary` that name it, and at last before a rollout counts as successful. Changing it touches no instance.",
 		NestedObject: schema.NestedBlockObject{
 			Attributes: map[string]schema.Attribute{
 				"name":          schema.StringAttribute{Required: true, MarkdownDescription: "Name, by which steps of a `canary` and messages name it: formed like `name` of the deployment.", Validators: []validator.String{name{"an analysis"}}},
+				"initial_delay": schema.StringAttribute{Optional: true, MarkdownDescription: "Time before the first measurement, for numbers that a new instance does not have at once, such as a rate. Default `0s`.", Validators: []validator.String{duration{0, maxWait}}},
 				"interval":      schema.StringAttribute{Optional: true, MarkdownDescription: "Time between two measurements. Default `10s`.", Validators: []validator.String{duration{minInterval, maxWait}}},
 				"count":         schema.Int64Attribute{Optional: true, MarkdownDescription: "How many measurements are made. Default `1`.", Validators: []validator.Int64{int64validator.Between(1, mostMeasurements)}},
 				"failure_limit": schema.Int64Attribute{Optional: true, MarkdownDescription: "How many measurements may fail: less than `count`. One that could not be made has failed. Default `0`.", Validators: []validator.Int64{int64validator.AtLeast(0)}},
@@ -68,7 +69,7 @@ func analysisBlock() schema.Block {
 					MarkdownDescription: "Ask a Prometheus server, or what speaks like one.",
 					Attributes: map[string]schema.Attribute{
 						"address":    schema.StringAttribute{Optional: true, MarkdownDescription: "URL of the server, such as `http://prometheus:9090`. Required.", Validators: []validator.String{webAddress{}}},
-						"query":      schema.StringAttribute{Optional: true, MarkdownDescription: "PromQL expression that gives one number. No series and NaN are no data; more than one series is an error. Required.", Validators: []validator.String{notEmpty{"a PromQL expression"}}},
+						"query":      schema.StringAttribute{Optional: true, MarkdownDescription: "PromQL expression that gives one number. `{{revision}}`, `{{release}}`, `{{version}}`, `{{commit}}` and `{{instances}}` (for `=~`) stand for what is rolled out. No series and NaN are no data; more than one series is an error. Required.", Validators: []validator.String{notEmpty{"a PromQL expression"}, promQL{}}},
 						"headers":    headers,
 						"headers_wo": secretHeaders,
 						"timeout":    timeout,
@@ -77,7 +78,7 @@ func analysisBlock() schema.Block {
 				"http": schema.SingleNestedBlock{
 					MarkdownDescription: "Get a JSON document by HTTP and take a number from it. Any status but 200 is a failed measurement.",
 					Attributes: map[string]schema.Attribute{
-						"url":        schema.StringAttribute{Optional: true, MarkdownDescription: "URL of the document. Required.", Validators: []validator.String{webAddress{}}},
+						"url":        schema.StringAttribute{Optional: true, MarkdownDescription: "URL of the document; `{{release}}` and so on stand for what is rolled out, as in `prometheus.query`. Required.", Validators: []validator.String{webAddress{}}},
 						"pointer":    schema.StringAttribute{Optional: true, MarkdownDescription: "JSON pointer (RFC 6901) to the number, such as `/data/error_rate`. `true` is 1 and `false` is 0; nothing there is no data. Default: the whole document.", Validators: []validator.String{jsonPointer{}}},
 						"headers":    headers,
 						"headers_wo": secretHeaders,
@@ -87,7 +88,7 @@ func analysisBlock() schema.Block {
 				"command": schema.SingleNestedBlock{
 					MarkdownDescription: "Run a shell command where Terraform runs. The last line of its output is the number; no output is no data; another status than 0 is a failed measurement.",
 					Attributes: map[string]schema.Attribute{
-						"command": schema.StringAttribute{Optional: true, MarkdownDescription: "The command, run by `sh`. Required.", Validators: []validator.String{notEmpty{"a command"}}},
+						"command": schema.StringAttribute{Optional: true, MarkdownDescription: "The command, run by `sh`, with `DELIVERY_RELEASE`, `DELIVERY_REVISION`, `DELIVERY_VERSION`, `DELIVERY_COMMIT` and `DELIVERY_INSTANCES` in its environment. Required.", Validators: []validator.String{notEmpty{"a command"}}},
 						"timeout": timeout,
 					},
 				},
@@ -98,6 +99,7 @@ func analysisBlock() schema.Block {
 
 type analysisModel struct {
 	Name         types.String `tfsdk:"name"`
+	InitialDelay types.String `tfsdk:"initial_delay"`
 	Interval     types.String `tfsdk:"interval"`
 	Count        types.Int64  `tfsdk:"count"`
 	FailureLimit types.Int64  `tfsdk:"failure_limit"`
@@ -156,6 +158,7 @@ func (m deploymentModel) analyses(ctx context.Context, d Diagnostics) []analysis
 			Failure:      conditionOf(a.Failure),
 			NoData:       analysis.NoData(a.NoData.ValueString()),
 			Count:        a.count(),
+			InitialDelay: durationOr(a.InitialDelay, 0),
 			Interval:     durationOr(a.Interval, defaultAnalysisInterval),
 			FailureLimit: int(a.FailureLimit.ValueInt64()),
 		})

@@ -36,7 +36,7 @@ func leastTime(strategy rollout.Strategy, analyses []analysis.Criterion) time.Du
 		var longest time.Duration
 		for _, a := range analyses {
 			if names == nil || slices.Contains(names, a.Name) {
-				longest = max(longest, time.Duration(a.Count-1)*a.Interval)
+				longest = max(longest, a.InitialDelay+time.Duration(a.Count-1)*a.Interval)
 			}
 		}
 		return longest
