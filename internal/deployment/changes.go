@@ -104,7 +104,7 @@ func changeOf(d deployer.DesiredInstance, next RevisionNote, wanted Wanted, know
 		return c
 	}
 	c.Detailed = true
-	c.Config = difference(before.Config, next.Config, wanted.Later.config(wanted.RevisionConfig))
+	c.Config = difference(before.Config, next.Config, unknownFields(wanted.RevisionConfig))
 	c.Variables = difference(before.Variables, next.Variables, wanted.Later.Variables)
 	c.Secrets = difference(set(before.Secrets), set(next.Secrets), nil)
 	c.SecretsFrom, c.SecretsTo, c.SecretsUnknown = before.SecretsVersion, next.SecretsVersion, wanted.Later.SecretsVersion
@@ -125,8 +125,8 @@ type Later struct {
 	Secrets        bool // their names
 }
 
-// config names the fields that hold something unknown.
-func (Later) config(raw json.RawMessage) []string {
+// unknownFields names the fields that hold something unknown.
+func unknownFields(raw json.RawMessage) []string {
 	var names []string
 	for name, value := range fields(raw) {
 		if holdsUnknown(value) {
@@ -176,7 +176,7 @@ func SettingsChanged(before Target, wanted Wanted) Differences {
 	if err != nil {
 		return Differences{}
 	}
-	return difference(hashed(fields(was)), hashed(fields(wanted.TargetConfig)), Later{}.config(wanted.TargetConfig))
+	return difference(hashed(fields(was)), hashed(fields(wanted.TargetConfig)), unknownFields(wanted.TargetConfig))
 }
 
 // note is what the wanted revision is made of.

@@ -75,6 +75,9 @@ func deployWith(t *testing.T, shells otherShells) {
 	d.transport, d.directory = shells, t.TempDir()
 	r := rigOf(t, d, localHost, map[string]any{"shared": []string{"data"}})
 	r.config["install"] = []string{"echo 'it''s' >built", "! false"}
+	if got := r.preview(revision(t, "rev-1", nil)); len(got) > 0 {
+		t.Error(said(got))
+	}
 	for n := range 2 {
 		id := fmt.Sprint("rev-", n+1)
 		r.op.ID = id
