@@ -91,7 +91,7 @@ func bench(ctx context.Context, r *rig, o options) error {
 		return err
 	}
 	var tables []table
-	for _, measure := range []func(context.Context, options) ([]table, error){s.planning, s.deploying, s.remembering} {
+	for _, measure := range []func(context.Context, options) ([]table, error){s.planning, s.deploying, s.remembering, s.rolling} {
 		more, err := measure(ctx, o)
 		tables = append(tables, more...)
 		if err != nil {
