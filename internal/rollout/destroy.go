@@ -46,6 +46,7 @@ func (r *run) destroy(ctx context.Context) *Error {
 	if r.plan.Previous != nil {
 		previous = *r.plan.Previous
 	}
+	done := r.began(string(StepRemove), idsOf(doomed)...)
 	failures := each(doomed, func(m *member) *Failure {
 		target := r.plan.Target
 		if !m.found.Desired {
@@ -57,7 +58,7 @@ func (r *run) destroy(ctx context.Context) *Error {
 		}
 		return &Failure{Instance: m.ID, Step: StepRemove, Err: err}
 	})
-	if len(failures) > 0 || work.Err() != nil {
+	if done(firstError(failures)); len(failures) > 0 || work.Err() != nil {
 		return r.giveUp(ctx, work, failures)
 	}
 	return r.gone(ctx, work)
@@ -123,6 +124,8 @@ func (r *run) gone(ctx, work context.Context) *Error {
 	r.out.Result, r.out.Gone = deployer.OutcomeSucceeded, len(r.out.Tombstones) == 0
 	if !r.can(deployer.CanPrune) {
 		r.end(ctx, "")
+	} else if r.begun {
+		r.tellEnd("") // the ledger is gone too
 	}
 	return nil
 }

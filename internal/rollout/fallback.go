@@ -56,9 +56,25 @@ func (r *run) fallBack(ctx, work context.Context, failures []Failure) *Error {
 		r.undrainRest(ctx)
 		r.unstage(ctx)
 
-		r.end(ctx, r.headline(why))
+		r.end(ctx, r.why(why))
 	}
 	return r.report(why, r.headline(why))
+}
+
+// mostReason bounds what the ledger keeps of a reason, in characters.
+const mostReason = 500
+
+// why is the reason that the ledger keeps: the headline, and what the first
+// failure says.
+func (r *run) why(why Reason) string {
+	text := r.headline(why)
+	if len(r.out.Failures) > 0 {
+		text += ": " + clean(r.out.Failures[0].Err.Message)
+	}
+	if runes := []rune(text); len(runes) > mostReason {
+		text = string(runes[:mostReason]) + "…"
+	}
+	return text
 }
 
 func (r *run) wantsRevert(why Reason) bool {

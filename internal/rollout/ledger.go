@@ -27,13 +27,7 @@ func (r *run) begin(ctx context.Context) *Failure {
 func (r *run) end(ctx context.Context, reason string) *Failure {
 	own, cancel := r.own(ctx, settleBudget)
 	defer cancel()
-	entry := r.entry(deployer.PhaseEnd)
-	entry.Outcome, entry.Reason = r.out.Result, reason
-	if r.out.Inspected {
-		entry.Runs = r.runs()
-	}
-	entry.Steps = r.steps
-	r.keepEntry(entry)
+	entry := r.tellEnd(reason)
 	succeeded := r.out.Result == deployer.OutcomeSucceeded
 	failure := r.record(own, entry, !succeeded)
 	switch {
@@ -59,12 +53,27 @@ func (r *run) end(ctx context.Context, reason string) *Failure {
 	return nil
 }
 
+// tellEnd makes the entry of the end, and keeps it.
+func (r *run) tellEnd(reason string) deployer.Entry {
+	entry := r.entry(deployer.PhaseEnd)
+	entry.Outcome, entry.Reason, entry.Steps = r.out.Result, reason, r.steps
+	if r.out.Inspected {
+		entry.Runs = r.runs()
+	}
+	r.keepEntry(entry)
+	return entry
+}
+
 func (r *run) entry(phase string) deployer.Entry {
+	strategy := r.plan.Strategy.Name()
+	if r.plan.Operation.Kind == deployer.OperationRemove {
+		strategy = ""
+	}
 	return deployer.Entry{
 		Schema: deployer.EntrySchema, Phase: phase, Operation: r.plan.Operation,
 		Environment: r.plan.Target.Environment, Deployment: r.plan.Target.Deployment,
 		Owner: r.plan.Owner, Generation: r.out.Generation + 1, Time: r.clock.Now(),
-		To: r.plan.Revision.RevisionInfo, Strategy: r.plan.Strategy.Name(),
+		To: r.plan.Revision.RevisionInfo, Strategy: strategy,
 	}
 }
 

@@ -27,13 +27,15 @@ const (
 
 // Preview implements [deployer.Previewer] with one question to each host, all at
 // once: whether it may be written to, whether there is space, and whether the
-// service stops before the new one starts.
+// service stops before the new one starts. A first deployment is not looked
+// ahead at: nothing runs, and what is in its way is found before anything is
+// switched; logging in to every host would make each plan of it slower.
 func (d *Deployer) Preview(ctx context.Context, req deployer.PreviewRequest) (deployer.Preview, error) {
 	if err := checkRevision(req.Revision.ID); err != nil {
 		return deployer.Preview{}, err
 	}
 	sites, err := d.sitesOf(req.Target, true)
-	if err != nil {
+	if err != nil || len(req.State.Instances) == 0 {
 		return deployer.Preview{}, err
 	}
 	sites = slices.DeleteFunc(sites, func(s *site) bool { return toldOf(req.State, s.id) })

@@ -18,7 +18,8 @@ import (
 
 func (r *rig) preview(rev deployer.Revision) []deployer.Diagnostic {
 	r.t.Helper()
-	p, err := r.d.Preview(r.t.Context(), deployer.PreviewRequest{Target: r.target(), Revision: rev})
+	known := deployer.TargetState{Instances: []deployer.Instance{{ID: r.id, Desired: true}}}
+	p, err := r.d.Preview(r.t.Context(), deployer.PreviewRequest{Target: r.target(), Revision: rev, State: known})
 	r.must(err)
 	return p.Findings
 }
@@ -31,9 +32,21 @@ func said(findings []deployer.Diagnostic) string {
 	return strings.Join(all, "\n")
 }
 
+// Of a first deployment no host is asked.
+func TestNoPreviewOfAFirstDeployment(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.must(r.d.Close())
+	p, err := r.d.Preview(t.Context(), deployer.PreviewRequest{Target: r.target(), Revision: revision(t, "r1", nil)})
+	r.must(err)
+	if len(p.Findings) > 0 {
+		t.Error(said(p.Findings))
+	}
+}
+
 // Where there is nothing yet and everything is as it should be, there is nothing
 // to say; and a preview leaves nothing behind.
-func TestPreviewOfAFirstDeployment(t *testing.T) {
+func TestPreviewOfANewHost(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	if got := r.preview(revision(t, "r1", nil)); len(got) > 0 {
