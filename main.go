@@ -9,6 +9,7 @@ import (
 	"context"
 	"flag"
 	"log"
+	"runtime/debug"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/provider"
@@ -17,22 +18,32 @@ import (
 // version is set by the linker when a release is built.
 var version = "dev"
 
+// Terraform starts the provider several times in an apply, and most of these
+// lives are over before it has used this much memory: until then garbage is
+// collected less often.
+const (
+	garbagePercent = 400
+	softMemory     = 64 << 20 // bytes
+)
+
 func main() {
-	debug := flag.Bool("debug", false, "serve for a debugger, such as delve, to attach to")
+	debug.SetGCPercent(garbagePercent)
+	debug.SetMemoryLimit(softMemory)
+	debugged := flag.Bool("debug", false, "serve for a debugger, such as delve, to attach to")
 	flag.Parse()
-	if err := serve(*debug); err != nil {
+	if err := serve(*debugged); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // serve returns when Terraform is done with the provider, and leaves no
 // process behind.
-func serve(debug bool) error {
+func serve(debugged bool) error {
 	processes := &provider.Processes{}
 	defer processes.Close()
 	return providerserver.Serve(context.Background(), provider.New(version, processes), providerserver.ServeOpts{
 		Address:         provider.Address,
-		Debug:           debug,
+		Debug:           debugged,
 		ProtocolVersion: 6,
 	})
 }

@@ -11,9 +11,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 )
 
 // attempt is one try at a stage, in a checkout of its own.
@@ -155,7 +156,7 @@ func (a *attempt) clean(failure *StageError) {
 	}
 }
 
-var notFound = regexp.MustCompile(`(?:sh|bash|dash|zsh)?:? ?(?:line )?(?:\d+: )?([^\s:]+): (?:command )?not found`)
+var notFound = lazyregexp.New(`(?:sh|bash|dash|zsh)?:? ?(?:line )?(?:\d+: )?([^\s:]+): (?:command )?not found`)
 
 func explainExit(exit Exit, log []string) (reason, advice string) {
 	what := "a command"

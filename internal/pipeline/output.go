@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 )
 
 const (
@@ -128,7 +129,7 @@ func (h *headAndTail) last() []byte {
 }
 
 // escapes are what terminals take for colours and movements.
-var escapes = regexp.MustCompile("\x1b(\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)|[@-Z\\\\-_])")
+var escapes = lazyregexp.New("\x1b(\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\)|[@-Z\\\\-_])")
 
 func lastLines(data []byte) []string {
 	if over := len(data) - 4*tailLines*maxLine; over > 0 {

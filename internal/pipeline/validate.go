@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/fileset"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/weburl"
 )
 
@@ -40,8 +41,8 @@ func (p Problem) String() string {
 }
 
 var (
-	namePattern     = regexp.MustCompile(`^[a-z0-9]+([-_][a-z0-9]+)*$`)
-	variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	namePattern     = lazyregexp.New(`^[a-z0-9]+([-_][a-z0-9]+)*$`)
+	variablePattern = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	sha256Pattern   = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
 )
 

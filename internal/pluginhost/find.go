@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
@@ -22,7 +22,7 @@ const Prefix = "delivery-deployer-"
 // list like PATH.
 const DirectoryVariable = "DELIVERY_PLUGIN_DIR"
 
-var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
+var validName = lazyregexp.New(`^[a-z0-9][a-z0-9-]{0,30}$`)
 
 // DefaultDirectories are those of $DELIVERY_PLUGIN_DIR and "plugins" beside
 // this program, where the provider's zip has them.

@@ -12,12 +12,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
-var validChecksum = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var validChecksum = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
 
 // maxProgram bounds the file of a custom deployer, in bytes.
 const maxProgram = 1 << 30

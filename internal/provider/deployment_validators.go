@@ -6,7 +6,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/tfdelivery/terraform-provider-delivery/internal/deployment"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 )
 
 // Bounds of what a health check may be told to wait.
@@ -25,7 +25,7 @@ const (
 // variableName is the name of an environment variable.
 type variableName struct{}
 
-var variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
+var variablePattern = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
 
 func (variableName) Description(context.Context) string {
 	return "letters, digits and underscores, not beginning with a digit"

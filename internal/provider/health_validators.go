@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
@@ -76,8 +77,8 @@ func (v certificates) ValidateString(ctx context.Context, req validator.StringRe
 }
 
 var (
-	headerNamePattern  = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$")
-	headerValuePattern = regexp.MustCompile(`^[\t -~\x{80}-\x{10FFFF}]*$`)
+	headerNamePattern  = lazyregexp.New("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$")
+	headerValuePattern = lazyregexp.New(`^[\t -~\x{80}-\x{10FFFF}]*$`)
 )
 
 // headerName is the name of an HTTP header.

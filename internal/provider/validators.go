@@ -8,12 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/pipeline"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/store"
@@ -35,7 +35,7 @@ func quote(s string) string { return strconv.Quote(s) }
 // name is the name of a deployment, an environment or a pipeline.
 type name struct{ what string }
 
-var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
+var namePattern = lazyregexp.New(`^[a-z0-9][a-z0-9-]{0,30}$`)
 
 func (v name) Description(context.Context) string {
 	return "at most 31 lower-case letters, digits and dashes, not beginning with a dash"
@@ -74,7 +74,7 @@ func (v duration) ValidateString(ctx context.Context, req validator.StringReques
 	})
 }
 
-var hostPattern = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
+var hostPattern = lazyregexp.New(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
 
 func validHostPort(s string) bool {
 	host := s
@@ -123,7 +123,7 @@ func (v version) ValidateString(_ context.Context, req validator.StringRequest, 
 // checksum is a SHA-256.
 type checksum struct{}
 
-var checksumPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var checksumPattern = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
 
 func (checksum) Description(context.Context) string { return `"sha256:" and 64 hexadecimal digits` }
 func (v checksum) MarkdownDescription(ctx context.Context) string {

@@ -6,10 +6,11 @@ package source
 import (
 	"encoding/base64"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 )
 
 // symptoms are what git and ssh say, in the C locale, and what it means. The
@@ -81,7 +82,7 @@ func (r *Repository) words(c command, kind Kind, said string) (message, advice s
 }
 
 // userinfo finds credentials inside URLs, such as a server may echo.
-var userinfo = regexp.MustCompile(`(://)[^/@\s'"]+@`)
+var userinfo = lazyregexp.New(`(://)[^/@\s'"]+@`)
 
 // redact takes every form of every credential out of a text.
 func redact(text string, credentials []Credentials) string {

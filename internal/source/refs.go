@@ -11,11 +11,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 )
 
 // Bounds of what a server may list.
@@ -132,7 +133,7 @@ func one(from map[string]string, name string, kind RefKind, ref string) (string,
 	return "", "", errorf(NoSuchRef, "", "the repository has no %s %q", kind, ref)
 }
 
-var abbreviated = regexp.MustCompile(`^[0-9a-f]{4,63}$`)
+var abbreviated = lazyregexp.New(`^[0-9a-f]{4,63}$`)
 
 func (r Refs) noSuchRef(ref string) error {
 	if ref == "HEAD" || ref == "@" {
@@ -194,14 +195,14 @@ func (r Refs) For(ref string) Refs {
 	return small
 }
 
-var versionTag = regexp.MustCompile(`^v(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})$`)
+var versionTag = lazyregexp.New(`^v(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})$`)
 
 // VersionOf gives the version X.Y.Z of a tag vX.Y.Z; ok is false for any other.
 func VersionOf(tag string) (version string, ok bool) {
 	return strings.TrimPrefix(tag, "v"), versionTag.MatchString(tag)
 }
 
-var sha = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+var sha = lazyregexp.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 func isSHA(s string) bool { return sha.MatchString(s) }
 

@@ -8,11 +8,11 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"unicode"
 
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/weburl"
 )
 
@@ -37,7 +37,7 @@ func CheckURL(raw string) error {
 }
 
 // remoteHelper is git's syntax for "run this program", such as ext::.
-var remoteHelper = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+.-]*::`)
+var remoteHelper = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9+.-]*::`)
 
 func parseURL(raw string) (location, error) {
 	const advice = "Use https://…, ssh://…, user@host:path, git://…, file://… or a path"

@@ -8,10 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 )
 
 const (
@@ -21,9 +22,9 @@ const (
 )
 
 var (
-	namePattern      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
-	outcomePattern   = regexp.MustCompile(`^[a-z_]{1,20}$`)
-	operationPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	namePattern      = lazyregexp.New(`^[a-z0-9][a-z0-9-]{0,30}$`)
+	outcomePattern   = lazyregexp.New(`^[a-z_]{1,20}$`)
+	operationPattern = lazyregexp.New(`^[A-Za-z0-9_-]{1,64}$`)
 )
 
 // Ref is what the event's tag says. An event that has none cannot be kept.

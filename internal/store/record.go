@@ -9,8 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"unicode"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 )
 
 // RecordSchema is the version of the record's format.
@@ -52,10 +53,10 @@ func (r Record) Inputs() Inputs {
 }
 
 var (
-	pipelinePattern = regexp.MustCompile(`^[a-z0-9]+(?:(?:__?|-+)[a-z0-9]+)*$`)
-	digestPattern   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	commitPattern   = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
-	mediaPattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$`)
+	pipelinePattern = lazyregexp.New(`^[a-z0-9]+(?:(?:__?|-+)[a-z0-9]+)*$`)
+	digestPattern   = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
+	commitPattern   = lazyregexp.New(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
+	mediaPattern    = lazyregexp.New(`^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$`)
 )
 
 // Check tells what is wrong with a record, if anything.

@@ -6,11 +6,12 @@ package store
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/mod/semver"
+
+	"github.com/tfdelivery/terraform-provider-delivery/internal/lazyregexp"
 )
 
 // MaxVersion is the longest version, in bytes. A tag has at most 128, and the
@@ -19,7 +20,7 @@ const MaxVersion = 100
 
 // versionPattern is a semantic version 2.0.0 without a leading v
 // (https://semver.org, "Is there a suggested regular expression").
-var versionPattern = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)` +
+var versionPattern = lazyregexp.New(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)` +
 	`(?:-((?:0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*))?` +
 	`(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$`)
 
@@ -59,8 +60,8 @@ func DecodeTag(tag string) (version string, ok bool) {
 
 // What identifies in derived versions and does not order.
 var (
-	commitSuffix   = regexp.MustCompile(`\.g[0-9a-f]{12}\.p[0-9a-f]{8}$`)
-	contentVersion = regexp.MustCompile(`^0\.0\.0-(?:dir|artifact)\.[0-9a-f]{12,64}$`)
+	commitSuffix   = lazyregexp.New(`\.g[0-9a-f]{12}\.p[0-9a-f]{8}$`)
+	contentVersion = lazyregexp.New(`^0\.0\.0-(?:dir|artifact)\.[0-9a-f]{12,64}$`)
 )
 
 // compareVersions orders by precedence. Versions that say nothing about their

@@ -193,10 +193,12 @@ func holdsTrue(v any) bool {
 	return false
 }
 
-// What would be in the way of a first deployment is a warning of its plan.
+// What would be in the way of a deployment at a new place is a warning of the plan.
 func TestAPlanForeseesAMissingRight(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 2)
+	s.write()
+	s.tf.Apply()
 	s.Path = "/usr/local/api"
 	s.write()
 	s.tf.Plan().MustSay(t, "Warning: ssh.path: A right is missing", "app-1, app-2: deploy may not write in /usr/local")

@@ -25,7 +25,7 @@ func TestABadConfigurationIsPutBack(t *testing.T) {
 	if before, after := instance(change.Change.Before, "app-1"), instance(change.Change.After, "app-1"); before["release"] != after["release"] || before["revision"] == after["revision"] {
 		t.Errorf("the plan of app-1 is %v -> %v: another revision of the same release was expected", before, after)
 	}
-	s.tf.Plan().MustSay(t, "environment_variables[MODE]", "app-1, then app-2")
+	s.tf.Plan().MustSay(t, "stays; variables MODE", "app-1, then app-2")
 	s.tf.ApplyFails().MustSay(t, "app-1", "500", "put back")
 	s.answers("v1 fine")
 	values := s.deployment()

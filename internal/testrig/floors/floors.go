@@ -59,6 +59,7 @@ var parts = []Part{
 	{"internal/rollout", 1, Provider},
 	{"internal/pluginhost", 1, Provider},
 	{"internal/fileset", 0, Provider},
+	{"internal/lazyregexp", 0, Provider},
 	{"internal/process", 0, Provider},
 	{"internal/weburl", 0, Provider},
 	{"plugins/sdk", -1, SDK},
