@@ -5,6 +5,8 @@ package acceptance
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -102,5 +104,56 @@ func TestTwoAppliesAtOnce(t *testing.T) {
 	if out := process.Wait(); out.Err != nil {
 		t.Errorf("the apply that held the lock failed:\n%s", out.Text())
 	}
+	s.answers("v2")
+}
+
+// Two applies at one target with lock_timeout: the second one says at once, or
+// when its patience is over, who holds the lock, since when and for what, or it
+// goes on when the first is done. Another deployment on the same hosts is not
+// held up.
+func TestLockTimeout(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, 2)
+	s.write()
+	s.tf.Apply()
+	other := s.tf.Sibling()
+	state, err := os.ReadFile(filepath.Join(s.tf.Dir, "terraform.tfstate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Write("terraform.tfstate", string(state))
+
+	s.Deployment = `tasks {
+    before {
+      command = "touch /srv/held; while ! test -e /srv/go; do sleep 0.1; done"
+    }
+  }`
+	s.commit("v2")
+	s.write()
+	process := s.tf.StartApply()
+	waitFor(t, func() bool { _, err := s.fleet.Hosts[0].Try("test -e /srv/held"); return err == nil })
+
+	for _, patience := range []string{"0s", "2s"} {
+		again := s.config
+		again.Deployment = fmt.Sprintf("lock_timeout = %q\n environment_variables = { MODE = \"two\" }", patience)
+		other.Write("main.tf", s.render(again))
+		other.ApplyFails().MustSay(t, "the target is locked", "holds it since", "for an update", "nothing was changed")
+	}
+	beside := s.config
+	beside.Name, beside.Path, beside.Deployment, beside.Service, beside.Health = "beside", "/srv/beside", "", "", ""
+	third := s.tf.Sibling()
+	third.Write("main.tf", s.render(beside))
+	third.Apply()
+
+	again := s.config
+	again.Deployment = "lock_timeout = \"1m\""
+	other.Write("main.tf", s.render(again))
+	waiting := other.StartApply()
+	s.fleet.Hosts[0].Exec(t, "touch /srv/go")
+	if out := process.Wait(); out.Err != nil {
+		t.Errorf("the first apply failed:\n%s", out.Text())
+	}
+	out := waiting.Wait()
+	out.MustSay(t, "changed since this plan")
 	s.answers("v2")
 }
