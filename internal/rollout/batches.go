@@ -20,8 +20,13 @@ func Batches(desired []deployer.DesiredInstance, state deployer.TargetState, rev
 
 // pendingIDs are the instances that have to be brought to the revision.
 func pendingIDs(desired []deployer.DesiredInstance, state deployer.TargetState, revision string) []string {
+	return pendingOf(membersOf(desired, state, revision))
+}
+
+// pendingOf are the members that have to be switched, in their order.
+func pendingOf(members []*member) []string {
 	var ids []string
-	for _, m := range membersOf(desired, state, revision) {
+	for _, m := range members {
 		if m.pending {
 			ids = append(ids, m.ID)
 		}
@@ -71,7 +76,12 @@ func serves(i *deployer.Instance, revision string) bool {
 	if i.Unreachable != "" || serving == nil || serving.Revision.ID != revision || serving.Incomplete || len(i.Drift) > 0 || broken(serving.Health) {
 		return false
 	}
-	return !slices.ContainsFunc(i.Parts, func(p deployer.Part) bool {
+	return !mixed(i, revision)
+}
+
+// mixed: a part of it is broken, or of another revision.
+func mixed(i *deployer.Instance, revision string) bool {
+	return slices.ContainsFunc(i.Parts, func(p deployer.Part) bool {
 		return broken(p.Health) || p.Revision != "" && p.Revision != revision
 	})
 }

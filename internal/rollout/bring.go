@@ -22,11 +22,15 @@ type step struct {
 // path is the way of one prepared instance to a revision; reverts use it too.
 func (r *run) path() []step {
 	enough := r.plan.Strategy.minHealthy()
-	if !r.can(deployer.CanStage) {
+	if !r.stages() {
 		return []step{drain, activate, healthyFor(enough), undrain}
 	}
 	return []step{staged(0), drain, activate, healthyFor(enough), undrain, retireOthers}
 }
+
+// stages says whether a revision can run beside another one, and be stopped
+// there.
+func (r *run) stages() bool { return r.can(deployer.CanStage) && r.can(deployer.CanRetire) }
 
 var (
 	drain = step{hook: true, do: func(ctx context.Context, r *run, m *member, revision string) (Step, *deployer.Error) {
@@ -122,11 +126,14 @@ func (r *run) retireOld(ctx context.Context, m *member, revision string) {
 	}
 }
 
-// retireStrangers stops what an earlier run staged and this one does not want.
+// retireStrangers stops what an earlier run staged and this one does not want,
+// unless it gets traffic, or is the revision to go back to: that is stopped last.
 func (r *run) retireStrangers(ctx context.Context) {
 	each(r.members, func(m *member) *Failure {
 		for _, slot := range m.found.Slots {
-			if slot.Role == deployer.RoleStaged && slot.Revision.ID != r.plan.Revision.ID {
+			good := r.out.State.LastGood
+			wanted := slot.Revision.ID == r.plan.Revision.ID || slot.Share > 0 || good != nil && good.ID == slot.Revision.ID
+			if slot.Role == deployer.RoleStaged && !wanted {
 				r.retire(ctx, m, slot.Revision.ID)
 			}
 		}

@@ -174,6 +174,9 @@ func (s scenario) again(r *rig, plan rollout.Plan, killed, gone bool) {
 	if rushed := r.fleet.Rushed(); len(rushed) > 0 {
 		r.Errorf("got traffic before a check had passed: %v", rushed)
 	}
+	if starved := r.fleet.Starved(); len(starved) > 0 {
+		r.Errorf("a revision with traffic was stopped on %v", starved)
+	}
 }
 
 // TestCrashMatrix cuts every scenario off before and after every call of the

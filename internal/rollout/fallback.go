@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
@@ -17,6 +18,9 @@ import (
 // puts back what the plan asks for, records, and reports.
 func (r *run) fallBack(ctx, work context.Context, failures []Failure) *Error {
 	r.out.Failures = failures
+	if !r.completed {
+		r.out.Failures = append(slices.Clone(r.tolerated), failures...)
+	}
 	why := ReasonFailed
 	if len(failures) == 0 {
 		why = stopReason(work)
@@ -41,6 +45,7 @@ func (r *run) fallBack(ctx, work context.Context, failures []Failure) *Error {
 		if why != ReasonLockLost {
 			r.out.Failures = append(r.out.Failures, Failure{Step: StepRenew, Err: lost, Afterwards: true})
 		}
+		r.warnDrained()
 		return r.report(ReasonLockLost, r.headline(ReasonLockLost))
 	}
 	if why == ReasonLockLost {
@@ -52,10 +57,13 @@ func (r *run) fallBack(ctx, work context.Context, failures []Failure) *Error {
 	case len(r.out.Switched) > 0 && r.wantsRevert(why):
 		r.revert(ctx)
 	}
-	if !r.out.Gone {
+	if _, lost := r.lock.held(); lost != nil {
+		r.warnDrained()
+		why = ReasonLockLost
+	} else if !r.out.Gone {
 		r.undrainRest(ctx)
 		r.unstage(ctx)
-
+		r.warnShifted()
 		r.end(ctx, r.why(why))
 	}
 	return r.report(why, r.headline(why))
@@ -102,12 +110,32 @@ func (r *run) unstage(ctx context.Context) {
 	defer cancel()
 	now := r.observed()
 	each(r.members, func(m *member) *Failure {
+		if _, moved := r.shifted[m.Scope]; moved {
+			return nil // it may have traffic
+		}
 		i := now[m.ID]
 		if serving := i.Serving(); m.staged && (serving == nil || serving.Revision.ID != r.plan.Revision.ID) {
 			r.retire(own, m, r.plan.Revision.ID)
 		}
 		return nil
 	})
+}
+
+// warnDrained tells of instances that are left without traffic, since nothing
+// may be changed any more.
+func (r *run) warnDrained() {
+	for _, m := range r.members {
+		if m.drained {
+			r.warn(m.ID + " was drained and has not got its traffic back; the next apply gives it back.")
+		}
+	}
+}
+
+// warnShifted tells of traffic that stays shared.
+func (r *run) warnShifted() {
+	for scope, old := range r.shifted {
+		r.warn("A part of the traffic of " + scope + " may go to " + r.name(r.plan.Revision.ID) + ", and the rest to " + r.name(old) + "; the next apply goes on from there.")
+	}
 }
 
 // look inspects with a time of its own. What cannot be seen is a failure too.
@@ -172,7 +200,7 @@ func (r *run) revert(ctx context.Context) {
 		for n, m := range back {
 			index[m] = n
 		}
-		own, cancel := r.own(ctx, r.revertBudget(since, budget(len(back))+r.plan.Health.HealthyDeadline))
+		own, cancel := r.own(ctx, r.revertBudget(since, r.wayBack(len(back))))
 		each(back, func(m *member) *Failure {
 			done[index[m]] = r.putBack(own, m, now[m.ID])
 			return nil
@@ -200,6 +228,10 @@ func (r *run) putBack(ctx context.Context, m *member, now deployer.Instance) Rev
 	back := Reverted{Instance: m.ID, To: to, Release: r.names[to]}
 	switch to {
 	case "":
+		if err := r.drain(ctx, m, r.plan.Revision.ID); err != nil {
+			r.warn(m.ID + " is taken off again, and could not be drained before: " + err.Message)
+		}
+		m.staged, m.drained = false, false
 		back.Err = r.remove(ctx, r.plan.Target, m.ID, m.opaque)
 		return back
 	case r.plan.Revision.ID:
@@ -226,6 +258,15 @@ func (r *run) putBack(ctx context.Context, m *member, now deployer.Instance) Rev
 		}
 	}
 	return back
+}
+
+// wayBack bounds putting n instances back: their switches, hooks and checks.
+func (r *run) wayBack(n int) time.Duration {
+	checks := time.Duration(1)
+	if r.stages() {
+		checks = 2
+	}
+	return budget(n) + checks*r.plan.Health.HealthyDeadline + r.plan.Hooks.Drain.timeout() + r.plan.Hooks.Undrain.timeout()
 }
 
 // revertBudget bounds a part of the way back, by what the plan leaves of the
@@ -289,10 +330,15 @@ func (r *run) verifyReverted() {
 		if serving := i.Serving(); serving != nil {
 			runs = serving.Revision.ID
 		}
+		stuck := r.stuck[i.Scope]
 		switch {
 		case back.Err != nil:
+		case stuck != nil:
+			back.Err = stuck
 		case i.Unreachable != "":
 			back.Err = deployer.Errorf(deployer.CodeUnreachable, "it was put back, but cannot be reached any more: %s", i.Unreachable)
+		case runs == back.To && runs != "" && mixed(&i, runs):
+			back.Err = deployer.Errorf(deployer.CodeFailed, "it was put back, but a part of it is not: %s", partsText(i.Parts))
 		case runs != back.To:
 			back.Err = deployer.Errorf(deployer.CodeFailed, "it was put back, but runs %s", r.name(runs))
 		}
@@ -366,4 +412,13 @@ func (r *run) left(i *deployer.Instance) string {
 		return "it still holds " + r.name(i.Slots[0].Revision.ID)
 	}
 	return ""
+}
+
+// partsText lists parts with what they run.
+func partsText(parts []deployer.Part) string {
+	var all []string
+	for _, p := range parts {
+		all = append(all, strings.TrimSpace(p.Name+" "+p.Revision+" "+string(p.Health)))
+	}
+	return list(all)
 }

@@ -39,6 +39,7 @@ func (r *run) roll(ctx context.Context) *Error {
 	if refused := r.admit(work); refused != nil {
 		return refused
 	}
+	r.cutOff = r.out.State.Unfinished != nil
 	r.findLeaving()
 	r.first = r.isFirst()
 	pending := r.pending()
@@ -94,13 +95,7 @@ func (r *run) enter(work context.Context, stop context.CancelCauseFunc) *Error {
 // pending are the members that have to be brought to the revision, in the order
 // in which they are switched.
 func (r *run) pending() []*member {
-	var ids []string
-	for _, m := range r.members {
-		if m.pending {
-			ids = append(ids, m.ID)
-		}
-	}
-	r.waves = r.plan.Strategy.waves(len(r.members), ids)
+	r.waves = r.plan.Strategy.waves(len(r.members), pendingOf(r.members))
 	r.out.Batches = batchesOf(r.waves)
 	return r.named(slices.Concat(r.out.Batches...))
 }
@@ -142,6 +137,9 @@ func (r *run) fetch(ctx context.Context, pending []*member) (deployer.Revision, 
 // forward is the way to the new revision. It ends at the first trouble, but for
 // what the strategy tolerates.
 func (r *run) forward(ctx context.Context, pending []*member, revision deployer.Revision) []Failure {
+	if failures := r.undrainCutOff(ctx); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
 	r.retireStrangers(ctx)
 	if failures := r.prepareAll(ctx, pending, revision); len(failures) > 0 || ctx.Err() != nil {
 		return failures
@@ -151,7 +149,7 @@ func (r *run) forward(ctx context.Context, pending []*member, revision deployer.
 	}
 	shares := r.plan.Strategy.shares()
 	failures := []Failure(nil)
-	if shares != nil && r.can(deployer.CanStage) {
+	if shares != nil && r.stages() {
 		failures = r.beside(ctx, pending, r.waves, shares)
 	} else {
 		failures = r.inWaves(ctx, pending)
@@ -159,17 +157,18 @@ func (r *run) forward(ctx context.Context, pending []*member, revision deployer.
 	if len(failures) > 0 || ctx.Err() != nil || len(pending) == 0 {
 		return failures
 	}
+	brought := slices.DeleteFunc(slices.Clone(pending), func(m *member) bool { return m.gaveUp })
+	if failures := r.confirm(ctx, brought); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
+	if failures := r.task(ctx, StepAfter, r.plan.Tasks.After, brought); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
+	if failures := r.analyze(ctx, Gate{Instances: idsOf(brought), Last: true}); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
 	if r.completed = true; len(r.tolerated) > 0 {
 		return r.tolerated
-	}
-	if failures := r.confirm(ctx); len(failures) > 0 || ctx.Err() != nil {
-		return failures
-	}
-	if failures := r.task(ctx, StepAfter, r.plan.Tasks.After, pending); len(failures) > 0 || ctx.Err() != nil {
-		return failures
-	}
-	if failures := r.analyze(ctx, Gate{Instances: idsOf(pending), Last: true}); len(failures) > 0 || ctx.Err() != nil {
-		return failures
 	}
 	if shares != nil {
 		each(pending, func(m *member) *Failure {
@@ -227,7 +226,8 @@ func (r *run) switchWave(ctx context.Context, members []*member) []Failure {
 		}
 		r.mu.Lock()
 		r.failed++
-		tolerable := r.failed <= most && err.Code != deployer.CodeFenced
+		tolerable := r.failed <= most && err.Code != deployer.CodeFenced && err.Code != deployer.CodePluginGone
+		r.beyond = r.beyond || !tolerable
 		r.mu.Unlock()
 		if !tolerable {
 			return r.outcome(together, stop, m, name, err)
@@ -236,11 +236,8 @@ func (r *run) switchWave(ctx context.Context, members []*member) []Failure {
 		return &Failure{Instance: m.ID, Step: name, Err: err}
 	})
 	done(firstError(failures))
-	if len(failures) == 0 || ctx.Err() != nil {
+	if r.beyond || len(failures) == 0 {
 		return failures
-	}
-	if r.failed > most {
-		return append(slices.Clone(r.tolerated), failures...)
 	}
 	r.tolerated = append(r.tolerated, failures...)
 	r.putBackTolerated(ctx, failures)
@@ -250,7 +247,8 @@ func (r *run) switchWave(ctx context.Context, members []*member) []Failure {
 // mostFailures is how many instances may fail before the rollout is given up:
 // none where there is nothing good to stay on.
 func (r *run) mostFailures() int {
-	if rolling, ok := r.plan.Strategy.(Rolling); ok && r.out.State.LastGood != nil {
+	known := r.out.State.LastGood != nil || !r.can(deployer.CanRecord)
+	if rolling, ok := r.plan.Strategy.(Rolling); ok && !r.first && known {
 		return rolling.MaxFailures
 	}
 	return 0
@@ -265,10 +263,14 @@ func (r *run) putBackTolerated(ctx context.Context, failures []Failure) {
 	r.recall(ctx, nil)
 	for _, f := range failures {
 		m := r.named([]string{f.Instance})[0]
+		own, cancel := r.own(ctx, r.wayBack(1))
 		if !m.switched {
+			if m.drained && r.undrain(own, m, m.runs()) != nil {
+				r.warn(m.ID + " was drained and could not be given its traffic back.")
+			}
+			cancel()
 			continue
 		}
-		own, cancel := r.own(ctx, budget(1)+r.plan.Health.HealthyDeadline)
 		r.out.Reverted = append(r.out.Reverted, r.putBack(own, m, deployer.Instance{}))
 		cancel()
 	}
@@ -284,9 +286,15 @@ func (r *run) outcome(ctx context.Context, stop context.CancelCauseFunc, m *memb
 	return &Failure{Instance: m.ID, Step: step, Err: err}
 }
 
-// confirm looks at a platform that can be between old and new; where Activate is
-// atomic, what it and the health check said is the truth.
-func (r *run) confirm(ctx context.Context) []Failure {
+// confirm makes sure of those who were switched before the last wave, and looks
+// at a platform that can be between old and new; where Activate is atomic, what
+// it and the health check said is the truth.
+func (r *run) confirm(ctx context.Context, brought []*member) []Failure {
+	last := r.waves[len(r.waves)-1].ids
+	earlier := slices.DeleteFunc(slices.Clone(brought), func(m *member) bool { return slices.Contains(last, m.ID) })
+	if failures := r.stillHealthy(ctx, earlier); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
 	if r.can(deployer.Atomic) {
 		return nil
 	}
@@ -299,7 +307,10 @@ func (r *run) confirm(ctx context.Context) []Failure {
 	now := membersOf(r.plan.Desired, r.out.State, r.plan.Revision.ID)
 	var failures []Failure
 	for _, m := range now {
-		if serving := m.found.Serving(); serving == nil || m.from != r.plan.Revision.ID || broken(serving.Health) {
+		if !slices.ContainsFunc(brought, func(b *member) bool { return b.ID == m.ID }) && slices.ContainsFunc(r.members, func(o *member) bool { return o.ID == m.ID && o.gaveUp }) {
+			continue
+		}
+		if serving := m.found.Serving(); serving == nil || m.from != r.plan.Revision.ID || broken(serving.Health) || mixed(&m.found, r.plan.Revision.ID) {
 			detail := ""
 			if serving != nil && serving.Detail != "" {
 				detail = ", " + serving.Detail

@@ -7,9 +7,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
+
+// watchEvery is how often instances are asked for their health in a pause.
+const watchEvery = 5 * time.Second
 
 // stillTries is how often in a row an instance may not pass after a pause.
 const stillTries = 3
@@ -21,17 +25,29 @@ func (r *run) pass(ctx context.Context, g gate, pending []*member) []Failure {
 	if g.pause > 0 {
 		r.note(StepPause, fmt.Sprintf("waiting %s before going on", g.pause))
 		done := r.began(string(StepPause), idsOf(brought)...)
-		err := r.clock.Sleep(ctx, g.pause)
-		done(nil)
-		if err != nil {
-			return nil
-		}
-		if failures := r.stillHealthy(ctx, brought); len(failures) > 0 || ctx.Err() != nil {
+		failures := r.watch(ctx, brought, g.pause)
+		done(firstError(failures))
+		if len(failures) > 0 || ctx.Err() != nil {
 			return failures
 		}
 	}
 	if g.analyze {
 		return r.analyze(ctx, Gate{Instances: idsOf(brought), Analyses: g.names})
+	}
+	return nil
+}
+
+// watch waits, and ends as soon as one of the members is not healthy any more.
+func (r *run) watch(ctx context.Context, members []*member, pause time.Duration) []Failure {
+	every := max(watchEvery, r.plan.Health.Interval)
+	for pause > 0 {
+		if r.clock.Sleep(ctx, min(pause, every)) != nil {
+			return nil
+		}
+		pause -= every
+		if failures := r.stillHealthy(ctx, members); len(failures) > 0 || ctx.Err() != nil {
+			return failures
+		}
 	}
 	return nil
 }
@@ -59,6 +75,9 @@ func (r *run) stillHealthy(ctx context.Context, members []*member) []Failure {
 			if res.Status == deployer.CheckDead {
 				break
 			}
+		}
+		if together.Err() != nil {
+			return nil
 		}
 		m.healthy = false
 		return r.outcome(together, stop, m, StepCheck, &deployer.Error{

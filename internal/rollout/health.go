@@ -41,7 +41,8 @@ func (r *run) awaitHealthy(ctx context.Context, m *member, revision string, enou
 	health := r.plan.Health
 	began := r.clock.Now()
 	deadline := began.Add(health.HealthyDeadline)
-	passed, failed := 0, 0 // probes in a row
+	passed, failed := 0, 0 // probes in a row; of failed ones at most one in each interval
+	var counted time.Time  // when a failed one was
 	last := deployer.CheckResult{Reason: "it was never seen healthy"}
 	var since time.Time // healthy without a break; zero: not now
 	pause := min(firstPause, health.Interval)
@@ -78,8 +79,8 @@ func (r *run) awaitHealthy(ctx context.Context, m *member, revision string, enou
 			return &deployer.Error{Code: deployer.CodeFailed, Instance: m.ID, Step: string(StepCheck), Message: reason(res, "it died"), Log: res.Log}
 		default:
 			since, passed = time.Time{}, 0
-			if err == nil && res.Status == deployer.CheckFail && answered.Sub(began) >= health.StartPeriod {
-				failed++
+			if err == nil && res.Status == deployer.CheckFail && answered.Sub(began) >= health.StartPeriod && answered.Sub(counted) >= health.Interval {
+				failed, counted = failed+1, answered
 			}
 			if health.UnhealthyThreshold > 0 && failed >= health.UnhealthyThreshold {
 				return &deployer.Error{

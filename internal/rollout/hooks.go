@@ -6,6 +6,7 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
@@ -25,7 +26,12 @@ func (r *run) drain(ctx context.Context, m *member, revision string) *deployer.E
 		where = revision
 	}
 	m.drained = true // also when it fails half way
-	return r.command(ctx, StepDrain, r.plan.Hooks.Drain, m, where)
+	err := r.command(ctx, StepDrain, r.plan.Hooks.Drain, m, where)
+	if err != nil && serving != nil && !m.switched && broken(serving.Health) {
+		r.warn(m.ID + " does not serve as it should, and could not be drained before it is switched: " + err.Message)
+		return nil
+	}
+	return err
 }
 
 // undrain gives an instance its traffic back.
@@ -42,14 +48,46 @@ func (r *run) undrain(ctx context.Context, m *member, revision string) *deployer
 // undrainRest gives the traffic back to instances that were drained and then not
 // switched, or switched and seen healthy. One that is unhealthy stays drained.
 func (r *run) undrainRest(ctx context.Context) {
-	own, cancel := r.own(ctx, settleBudget)
+	if !slices.ContainsFunc(r.members, func(m *member) bool { return m.drained }) {
+		return
+	}
+	own, cancel := r.own(ctx, settleBudget+r.plan.Hooks.Undrain.timeout())
 	defer cancel()
+	now := map[string]deployer.Instance{}
+	if r.out.Inspected {
+		now = r.observed()
+	}
 	each(r.members, func(m *member) *Failure {
-		if !m.drained || m.switched && !m.healthy {
+		if !m.drained {
 			return nil
+		}
+		i := now[m.ID]
+		if m.switched && !m.healthy && (m.from == r.plan.Revision.ID || !serves(&i, m.from)) {
+			r.warn(m.ID + " was drained and is not healthy, so it was left without traffic.")
+			return nil
+		}
+		if serving := i.Serving(); serving != nil {
+			m.now = serving.Revision.ID
 		}
 		if err := r.undrain(own, m, m.runs()); err != nil {
 			r.warn(m.ID + " was drained and could not be given its traffic back: " + err.Error())
+		}
+		return nil
+	})
+}
+
+// undrainCutOff gives traffic back to instances that are as they should be, after
+// a run that was cut off: it may have drained them.
+func (r *run) undrainCutOff(ctx context.Context) []Failure {
+	if !r.cutOff || r.plan.Hooks.Undrain.Command == "" {
+		return nil
+	}
+	return each(r.members, func(m *member) *Failure {
+		if m.pending || m.from == "" {
+			return nil
+		}
+		if err := r.undrain(ctx, m, m.from); err != nil && (err.Code != deployer.CodeInterrupted || ctx.Err() == nil) {
+			return &Failure{Instance: m.ID, Step: StepUndrain, Err: err}
 		}
 		return nil
 	})
@@ -70,7 +108,9 @@ func (r *run) task(ctx context.Context, step Step, task Command, pending []*memb
 	}
 	m := pending[0]
 	done := r.began(string(step), m.ID)
-	err := r.command(ctx, step, task, m, r.plan.Revision.ID)
+	safe, end := r.toSafePoint(ctx, task.timeout()) // a migration is not cut in two
+	err := r.command(safe, step, task, m, r.plan.Revision.ID)
+	end()
 	done(err)
 	if err == nil || err.Code == deployer.CodeInterrupted && ctx.Err() != nil {
 		return nil
@@ -84,13 +124,19 @@ func (r *run) repairs() bool {
 	return good != nil && good.ID == r.plan.Revision.ID
 }
 
+func (c Command) timeout() time.Duration {
+	switch {
+	case c.Command == "":
+		return 0
+	case c.Timeout <= 0:
+		return commandTimeout
+	}
+	return c.Timeout
+}
+
 // command runs a command in a revision's context on an instance. Its output is
 // in the error.
 func (r *run) command(ctx context.Context, step Step, c Command, m *member, revision string) *deployer.Error {
-	timeout := c.Timeout
-	if timeout <= 0 {
-		timeout = commandTimeout
-	}
 	target := r.plan.Target
 	if m.target != nil {
 		target = *m.target
@@ -98,7 +144,7 @@ func (r *run) command(ctx context.Context, step Step, c Command, m *member, revi
 	return r.change(ctx, step, m.ID, func(token string) error {
 		res, err := r.engine.Deployer.Run(ctx, deployer.RunRequest{
 			Mutation:   r.mutation(target, m.ID, token, m.opaque),
-			RevisionID: revision, Command: []string{"/bin/sh", "-c", c.Command}, Timeout: timeout,
+			RevisionID: revision, Command: []string{"/bin/sh", "-c", c.Command}, Timeout: c.timeout(),
 			Environment: map[string]string{
 				"DELIVERY_INSTANCE": m.ID, "DELIVERY_ENVIRONMENT": r.plan.Target.Environment,
 				"DELIVERY_DEPLOYMENT": r.plan.Target.Deployment, "DELIVERY_OPERATION": r.plan.Operation.ID,

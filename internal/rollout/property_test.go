@@ -289,6 +289,9 @@ func (c *chance) judge(plan rollout.Plan, out rollout.Outcome, err *rollout.Erro
 	if rushed := c.fleet.Rushed(); len(rushed) > 0 {
 		c.Errorf("got traffic before a check had passed: %v", rushed)
 	}
+	if starved := c.fleet.Starved(); len(starved) > 0 {
+		c.Errorf("a revision with traffic was stopped on %v", starved)
+	}
 	truth := c.fleet.Runs()
 	if out.Inspected {
 		truthful(c.T, c.fleet, out)

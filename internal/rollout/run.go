@@ -54,12 +54,15 @@ type run struct {
 	recorded int64
 	names    map[string]string // release by revision id
 	waves    []wave
-	shifted  map[string]string // what served before, by scopes whose traffic was moved
+	shifted  map[string]string          // what served before, by scopes whose traffic was moved
+	stuck    map[string]*deployer.Error // why traffic could not be given back, by scope
+	cutOff   bool                       // an operation before this one did not end
 	// tolerated are failures within what the strategy allows; failed counts those
 	// beyond as well.
 	tolerated []Failure
 	failed    int
-	completed bool // every wave was switched
+	beyond    bool // a failure was beyond that
+	completed bool // every wave was switched, and held
 
 	observing       sync.Mutex
 	changes, checks chan struct{}
@@ -100,6 +103,7 @@ func newRun(e *Engine, plan Plan) *run {
 		plan:    plan,
 		names:   map[string]string{plan.Revision.ID: plan.Revision.ReleaseID},
 		shifted: map[string]string{},
+		stuck:   map[string]*deployer.Error{},
 		changes: make(chan struct{}, parallelChanges),
 		checks:  make(chan struct{}, parallelChecks),
 	}

@@ -80,7 +80,7 @@ type Canary struct {
 type CanaryStep struct {
 	Instances Amount // how many run the revision after the step
 	// Weight is the share of traffic in percent, 1 to 100, for deployers that can
-	// Stage and Shift.
+	// Stage, Retire and Shift.
 	Weight int
 	Pause  time.Duration // after the step, before its analyses
 	// Analyses name what must hold after the pause; nil: every analysis, empty:
@@ -91,7 +91,7 @@ type CanaryStep struct {
 // BlueGreen stages the revision everywhere beside the one that serves, checks
 // it, switches the traffic of each scope with one call, and retires what served
 // before when the new one has held for KeepOld. It needs a deployer that can
-// Stage; one that cannot Shift switches every instance at once.
+// Stage and Retire; one that cannot Shift switches every instance at once.
 type BlueGreen struct {
 	MinHealthyTime time.Duration // of the staged revision, before the switch
 	KeepOld        time.Duration // the old one stays, for an instant return
@@ -135,7 +135,7 @@ func (s Canary) byTraffic() bool { return len(s.Steps) > 0 && s.Steps[0].Weight 
 // Needs implements [Strategy].
 func (s Canary) Needs() []deployer.Capability {
 	if s.byTraffic() {
-		return []deployer.Capability{deployer.CanStage, deployer.CanShift}
+		return []deployer.Capability{deployer.CanStage, deployer.CanRetire, deployer.CanShift}
 	}
 	return nil
 }
@@ -182,7 +182,9 @@ func (s Canary) minHealthy() time.Duration { return s.MinHealthyTime }
 func (BlueGreen) Name() string { return "blue_green" }
 
 // Needs implements [Strategy].
-func (BlueGreen) Needs() []deployer.Capability { return []deployer.Capability{deployer.CanStage} }
+func (BlueGreen) Needs() []deployer.Capability {
+	return []deployer.Capability{deployer.CanStage, deployer.CanRetire}
+}
 
 func (s BlueGreen) waves(_ int, ids []string) []wave {
 	waves := cut(ids, len(ids), gate{})
@@ -213,8 +215,12 @@ func cut(ids []string, size int, between gate) []wave {
 
 // ordered puts the named instances first.
 func ordered(ids, first []string) []string {
+	ranks := make(map[string]int, len(first))
+	for n, id := range first {
+		ranks[id] = n
+	}
 	rank := func(id string) int {
-		if n := slices.Index(first, id); n >= 0 {
+		if n, named := ranks[id]; named {
 			return n
 		}
 		return len(first)

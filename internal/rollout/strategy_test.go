@@ -335,7 +335,7 @@ func TestThresholds(t *testing.T) {
 		}
 	}, "app-1")
 	bubble(t, func(r *rig) {
-		r.fleet.Health = answers("-----")
+		r.fleet.Health = answers(strings.Repeat("-", 30))
 		_, err := r.update(func(p *rollout.Plan) { p.Health.UnhealthyThreshold, p.Strategy = 2, rollout.Rolling{} })
 		wants(r.T, err, rollout.ReasonFailed, "it answered badly 2 times in a row: 500")
 	}, "app-1")

@@ -21,7 +21,11 @@ func (r *run) beside(ctx context.Context, pending []*member, waves []wave, share
 	if failures := r.inParallel(ctx, "stage", pending, []step{staged(r.plan.Strategy.minHealthy())}); len(failures) > 0 || ctx.Err() != nil {
 		return failures
 	}
-	if r.can(deployer.CanShift) {
+	if failures := r.stillHealthy(ctx, pending); len(failures) > 0 || ctx.Err() != nil {
+		return failures
+	}
+	replaces := slices.ContainsFunc(pending, func(m *member) bool { return r.replaces(m.Scope) })
+	if r.can(deployer.CanShift) && replaces {
 		for _, s := range append(shares, shareStep{thousandths: allTraffic}) {
 			if failures := r.shiftAll(ctx, pending, s.thousandths); len(failures) > 0 || ctx.Err() != nil {
 				return failures
@@ -35,6 +39,9 @@ func (r *run) beside(ctx context.Context, pending []*member, waves []wave, share
 		batch := r.named(w.ids)
 		if failures := r.inParallel(ctx, "switch", batch, []step{activate, healthyFor(0)}); len(failures) > 0 || ctx.Err() != nil {
 			return failures
+		}
+		if !replaces {
+			continue // nothing is kept to go back to
 		}
 		if failures := r.pass(ctx, w.gate, pending); len(failures) > 0 || ctx.Err() != nil {
 			return failures
@@ -65,10 +72,10 @@ func (r *run) shiftAll(ctx context.Context, pending []*member, thousandths int) 
 		scopes[m.Scope] = append(scopes[m.Scope], m)
 	}
 	for _, scope := range slices.Sorted(maps.Keys(scopes)) {
-		old := r.servedBefore(scope)
-		if old == "" || old == r.plan.Revision.ID {
+		if !r.replaces(scope) {
 			continue // nothing gives its share up
 		}
+		old := r.servedBefore(scope)
 		for _, m := range scopes[scope] {
 			r.switching(m)
 			m.healthy = false
@@ -100,19 +107,36 @@ func (r *run) shift(ctx context.Context, scope string, shares map[string]int) *d
 	return err
 }
 
-// servedBefore is the revision that serves in a scope: the last good one where
-// an instance serves it, else the one that most do.
+// replaces says whether something else has the traffic of a scope, or had it.
+func (r *run) replaces(scope string) bool { return r.servedBefore(scope) != "" }
+
+// servedBefore is the revision that the plan's one replaces in a scope: the last
+// good one where it serves or still runs, else the one that most instances
+// serve; where a run was cut off, what still has a share. "": nothing.
 func (r *run) servedBefore(scope string) string {
 	if old, known := r.shifted[scope]; known {
 		return old
 	}
-	count := map[string]int{}
+	count, beside := map[string]int{}, map[string]int{}
+	good := r.out.State.LastGood
 	for _, m := range r.members {
-		if m.Scope == scope && m.from != "" && m.from != r.plan.Revision.ID {
+		if m.Scope != scope {
+			continue
+		}
+		if m.from != "" && m.from != r.plan.Revision.ID {
 			count[m.from]++
 		}
+		for _, slot := range m.found.Slots {
+			id := slot.Revision.ID
+			if slot.Role == deployer.RoleStaged && id != r.plan.Revision.ID && (slot.Share > 0 || good != nil && good.ID == id) {
+				beside[id]++
+			}
+		}
 	}
-	if good := r.out.State.LastGood; good != nil && count[good.ID] > 0 {
+	if len(count) == 0 {
+		count = beside
+	}
+	if good != nil && count[good.ID] > 0 {
 		return good.ID
 	}
 	most := ""
@@ -125,11 +149,15 @@ func (r *run) servedBefore(scope string) string {
 }
 
 // shiftBack gives all traffic back to what served before, the last scope first.
+// Scopes of which that is not known to have worked stay in shifted.
 func (r *run) shiftBack(ctx context.Context) {
 	for _, scope := range slices.Backward(slices.Sorted(maps.Keys(r.shifted))) {
 		if err := r.shift(ctx, scope, map[string]int{r.shifted[scope]: allTraffic}); err != nil {
 			r.out.Failures = append(r.out.Failures, Failure{Step: StepShift, Err: err, Afterwards: true})
+			r.stuck[scope] = err
+			continue
 		}
+		delete(r.shifted, scope)
 	}
 }
 

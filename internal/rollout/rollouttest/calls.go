@@ -222,6 +222,7 @@ func (f *Fleet) Activate(ctx context.Context, req deployer.ActivateRequest, _ de
 			f.leave(req.Instance, h, req.RevisionID)
 		}
 		h.serving, h.mixed, h.health, h.drift, h.checks = req.RevisionID, "", deployer.HealthHealthy, nil, 0
+		f.shares = nil
 		f.changed(req.Instance, h)
 		res.Runs = h.serving
 		return nil

@@ -46,6 +46,8 @@ type Fleet struct {
 	maxOut int
 	shares map[string]int // of traffic, by revision; nil: as it serves
 	rushed []string       // instances that got traffic before their check passed
+	// starved are instances on which a revision was stopped that had traffic.
+	starved []string
 }
 
 var _ deployer.Deployer = (*Fleet)(nil)
@@ -219,6 +221,14 @@ func (f *Fleet) Rushed() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.rushed)
+}
+
+// Starved are the instances on which a revision was stopped that had a share of
+// the traffic.
+func (f *Fleet) Starved() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.starved)
 }
 
 // Beside is what runs at places without being what serves there.

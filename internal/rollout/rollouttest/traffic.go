@@ -65,6 +65,9 @@ func (f *Fleet) Retire(ctx context.Context, req deployer.RetireRequest, _ deploy
 		if h.serving == req.RevisionID {
 			return deployer.Errorf(deployer.CodeFailed, "%s serves", req.RevisionID)
 		}
+		if f.shares[req.RevisionID] > 0 {
+			f.starved = append(f.starved, req.Instance)
+		}
 		delete(h.staged, req.RevisionID)
 		res.Runs = h.serving
 		return nil
