@@ -56,6 +56,9 @@ func (s *Service) Apply(ctx context.Context, req ApplyRequest) (Applied, error) 
 	if err := req.Spec.CheckAnalyses(); err != nil {
 		return unchanged, err
 	}
+	if err := req.Spec.Health.Probe.Validate(); err != nil {
+		return unchanged, err
+	}
 	if wanted.RevisionID == "" || wanted.Validation.InstancesUnknown {
 		return unchanged, errors.New("a value of the configuration is still unknown while applying, which Terraform should not allow; please report this")
 	}

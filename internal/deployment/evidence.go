@@ -196,7 +196,7 @@ func (e *evidence) warning(outcome rollout.Outcome, err error) string {
 	if !e.kept(outcome) {
 		return text + "The target has no ledger (any more), so it is lost."
 	}
-	return text + `The ledger on the target has it, and the next apply that may write to the store sends it. If this runner never may, set evidence = "off".`
+	return text + `The ledger on the target has it, and the next apply that changes this deployment and may write to the store sends it. If this runner never may, set evidence = "off".`
 }
 
 func (e *evidence) missing(outcome rollout.Outcome, err error) error {

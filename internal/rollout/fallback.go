@@ -330,7 +330,7 @@ func (r *run) verifyReverted() {
 		if serving := i.Serving(); serving != nil {
 			runs = serving.Revision.ID
 		}
-		stuck := r.stuck[i.Scope]
+		stuck := r.stuck[r.named([]string{back.Instance})[0].Scope]
 		switch {
 		case back.Err != nil:
 		case stuck != nil:

@@ -24,7 +24,7 @@ func (r *run) pass(ctx context.Context, g gate, pending []*member) []Failure {
 	brought := slices.DeleteFunc(slices.Clone(pending), func(m *member) bool { return !m.switched || m.gaveUp })
 	if g.pause > 0 {
 		r.note(StepPause, fmt.Sprintf("waiting %s before going on", g.pause))
-		done := r.began(string(StepPause), idsOf(brought)...)
+		done := r.began(string(StepPause))
 		failures := r.watch(ctx, brought, g.pause)
 		done(firstError(failures))
 		if len(failures) > 0 || ctx.Err() != nil {
@@ -94,7 +94,7 @@ func (r *run) analyze(ctx context.Context, g Gate) []Failure {
 	}
 	g.Revision = r.plan.Revision.RevisionInfo
 	r.note(StepAnalysis, "analysis of the new revision")
-	done := r.began(string(StepAnalysis), g.Instances...)
+	done := r.began(string(StepAnalysis))
 	err := r.call(StepAnalysis, "", func() error { return r.engine.Analyzer.Analyze(ctx, g) })
 	if err == nil || ctx.Err() != nil {
 		done(nil)

@@ -154,7 +154,7 @@ func (r *run) command(ctx context.Context, step Step, c Command, m *member, revi
 		if err == nil && res.ExitCode != 0 {
 			return &deployer.Error{
 				Code: deployer.CodeFailed, Instance: m.ID, Step: string(step), Log: res.Log,
-				Message: fmt.Sprintf("%q ended with status %d", c.Command, res.ExitCode),
+				Message: fmt.Sprintf("its command ended with status %d", res.ExitCode),
 			}
 		}
 		return err

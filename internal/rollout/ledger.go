@@ -10,6 +10,13 @@ import (
 	"github.com/tfdelivery/terraform-provider-delivery/plugins/sdk/deployer"
 )
 
+// An entry stays small enough to be read from every instance at every look: no
+// more steps than mostSteps, each with no more names than mostNamed.
+const (
+	mostSteps = 400
+	mostNamed = 50
+)
+
 // recordTries: the ledger decides what the next run believes, so one lost
 // packet shall not decide what the ledger says.
 const recordTries = 3
@@ -87,8 +94,14 @@ func (r *run) keepEntry(entry deployer.Entry) {
 // ends it.
 func (r *run) began(name string, instances ...string) func(*deployer.Error) {
 	begun := deployer.EntryStep{Name: name, Instances: instances, Started: r.clock.Now()}
+	if len(instances) > mostNamed {
+		begun.Instances = slices.Clip(instances[:mostNamed])
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.steps) == mostSteps {
+		return func(*deployer.Error) {}
+	}
 	n := len(r.steps)
 	r.steps = append(r.steps, begun)
 	return func(err *deployer.Error) {

@@ -193,15 +193,17 @@ func holdsTrue(v any) bool {
 	return false
 }
 
-// What would be in the way of a deployment at a new place is a warning of the plan.
+// What would be in the way on a new host is a warning of the plan that adds it.
 func TestAPlanForeseesAMissingRight(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 2)
+	s.Hosts = s.fleet.HostsHCL(s.fleet.Hosts[0])
 	s.write()
 	s.tf.Apply()
-	s.Path = "/usr/local/api"
+	s.fleet.Hosts[1].Exec(t, "chown root /srv")
+	s.Hosts = s.fleet.HostsHCL()
 	s.write()
-	s.tf.Plan().MustSay(t, "Warning: ssh.path: A right is missing", "app-1, app-2: deploy may not write in /usr/local")
+	s.tf.Plan().MustSay(t, "Warning: ssh.path: A right is missing", "app-2: deploy may not write in /srv")
 }
 
 // A preview that cannot be made is one warning, after a bounded time.

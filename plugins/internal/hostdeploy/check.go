@@ -45,6 +45,11 @@ func (d *Deployer) Check(ctx context.Context, req deployer.CheckRequest) (deploy
 		final := result.Status == deployer.CheckPass || result.Status == deployer.CheckDead
 		if final || time.Now().Add(pause).After(end) {
 			if result.Status == deployer.CheckFail || result.Status == deployer.CheckDead {
+				// What answers may show the secrets of any revision that is kept.
+				if tail, err := s.ask(ctx, "log_tail", req.RevisionID, "0"); err == nil {
+					hide := hiding(tail)
+					result.Reason, result.Log = hide.line(result.Reason), hide.lines(result.Log)
+				}
 				result.Log = append(result.Log, s.logTail(ctx, req.RevisionID)...)
 			}
 			return result, nil
@@ -147,13 +152,13 @@ func (c *checking) command(ctx context.Context, line string, timeout time.Durati
 	case err != nil:
 		return deployer.CheckResult{}, err
 	case late:
-		return deployer.CheckResult{Status: deployer.CheckFail, Reason: fmt.Sprintf("%q did not end within %s", line, timeout)}, nil
+		return deployer.CheckResult{Status: deployer.CheckFail, Reason: fmt.Sprintf("the command did not end within %s", timeout)}, nil
 	case run.ExitCode != 0:
 		tail, err := c.ask(ctx, "log_tail", c.req.RevisionID, "0")
 		if err != nil {
 			return deployer.CheckResult{}, err
 		}
-		return deployer.CheckResult{Status: deployer.CheckFail, Reason: fmt.Sprintf("%q ended with status %d", line, run.ExitCode), Log: hiding(tail).lines(run.Log)}, nil
+		return deployer.CheckResult{Status: deployer.CheckFail, Reason: fmt.Sprintf("the command ended with status %d", run.ExitCode), Log: hiding(tail).lines(run.Log)}, nil
 	}
-	return deployer.CheckResult{Status: deployer.CheckPass, Reason: fmt.Sprintf("%q ended with status 0", line)}, nil
+	return deployer.CheckResult{Status: deployer.CheckPass, Reason: "the command ended with status 0"}, nil
 }

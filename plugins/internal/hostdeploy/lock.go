@@ -161,7 +161,7 @@ func (s *site) acquire(ctx context.Context, lease time.Duration, holder, mark st
 	if err != nil {
 		return "", nil, s.fault("lock", err)
 	}
-	ans, err := s.machine.tell(ctx, call{line: lock + " && " + look, public: true})
+	ans, err := s.machine.tell(ctx, call{line: lock + " && " + look, public: true, silence: askSilence})
 	held, locked := ans.get("lock")
 	if err != nil || !locked {
 		if ans, err = s.judged(ans, err); err == nil {

@@ -32,6 +32,7 @@ func TestRoundTrips(t *testing.T) {
 	rev := revision(t, "rev-1", map[string]string{"index.html": "hello"})
 
 	r.must(deployerWarm(r)) // dialling is not what is counted
+	r.inspect()             // and so the agent has greeted
 	var took []string
 	before := l.turns.Load()
 	lap := func(what string, most int64) {
