@@ -217,7 +217,7 @@ type Entry struct {
 
 // EntryStep is one part of an operation, with its times.
 type EntryStep struct {
-	Name      string    `json:"name"` // such as "prepare", "switch" or "revert"
+	Name      string    `json:"name"`                // such as "prepare", "switch" or "revert"
 	Instances []string  `json:"instances,omitempty"` // the first ones, where there are many
 	Started   time.Time `json:"started"`
 	Ended     time.Time `json:"ended"`
