@@ -63,6 +63,11 @@ func (h *hand) roll(ctx context.Context) error {
 			return err
 		}
 	}
+	last := (len(h.plan.Desired) - 1) % rollParallel
+	earlier := h.plan.Desired[:len(h.plan.Desired)-1-last]
+	if err := h.each(earlier, func(id string) error { return h.check(ctx, id) }); err != nil {
+		return err
+	}
 	runs := map[string]string{}
 	for _, i := range h.plan.Desired {
 		runs[i.ID] = revision.ID
@@ -128,6 +133,11 @@ func (h *hand) change(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	return h.check(ctx, id)
+}
+
+// check asks whether the new revision is healthy, which it is to be at once.
+func (h *hand) check(ctx context.Context, id string) error {
 	h.calls.add(rollout.StepCheck)
 	health, err := h.deployer.Check(ctx, deployer.CheckRequest{
 		Target: h.plan.Target, Instance: id, RevisionID: h.plan.Revision.ID, Timeout: handTimeout, Wait: handWait,
