@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
 	"github.com/tfdelivery/terraform-provider-delivery/internal/pluginhost"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/release"
 	"github.com/tfdelivery/terraform-provider-delivery/internal/source"
@@ -191,4 +193,15 @@ func (p *Processes) add(host *pluginhost.Host) {
 	if closed {
 		host.Close()
 	}
+}
+
+// storeKnown says, to a data source, whether the store can be read now; without
+// it, it tells what cannot be done.
+func (data *Data) storeKnown(d Diagnostics, without string) bool {
+	if data.Unknown.Store {
+		d.Invalid(path.Root("pipeline"), "The store is not known yet",
+			"The provider's store or registry depends on something that is made by this same apply, so "+without+". "+
+				"Apply what it depends on first, or let the data source depend on it (depends_on), so that it is read at apply.")
+	}
+	return !data.Unknown.Store
 }

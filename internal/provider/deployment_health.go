@@ -169,11 +169,7 @@ type commandProbeModel struct {
 
 // healthCheck reads the block; none is all null.
 func (m deploymentModel) healthCheck(ctx context.Context, d Diagnostics) healthCheckModel {
-	var c healthCheckModel
-	if !m.HealthCheck.IsNull() {
-		d.Append(m.HealthCheck.As(ctx, &c, asKnown)...)
-	}
-	return c
+	return readBlock[healthCheckModel](ctx, m.HealthCheck, d)
 }
 
 func (c healthCheckModel) translate() rollout.HealthCheck {

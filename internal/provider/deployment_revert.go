@@ -34,10 +34,7 @@ type revertModel struct {
 }
 
 func (m deploymentModel) revert(ctx context.Context, d Diagnostics) rollout.Revert {
-	var r revertModel
-	if !m.Revert.IsNull() {
-		d.Append(m.Revert.As(ctx, &r, asKnown)...)
-	}
+	r := readBlock[revertModel](ctx, m.Revert, d)
 	return rollout.Revert{
 		Automatic:    r.Automatic.IsNull() || r.Automatic.ValueBool(),
 		OnCancel:     r.OnCancel.ValueBool(),

@@ -37,6 +37,15 @@ type customDeployerModel struct {
 	Config types.Dynamic `tfsdk:"config"`
 }
 
+// readBlock reads a block as far as it is known; one that is not there is empty.
+func readBlock[T any](ctx context.Context, block types.Object, d Diagnostics) T {
+	var read T
+	if !block.IsNull() {
+		d.Append(block.As(ctx, &read, asKnown)...)
+	}
+	return read
+}
+
 // errNoDeployer says that a model names no deployer, as after an import.
 var errNoDeployer = errors.New("no deployer is configured")
 

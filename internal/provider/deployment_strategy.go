@@ -95,11 +95,7 @@ type allAtOnceModel struct {
 
 // strategy reads the block; none is all null.
 func (m deploymentModel) strategy(ctx context.Context, d Diagnostics) strategyModel {
-	var s strategyModel
-	if !m.Strategy.IsNull() {
-		d.Append(m.Strategy.As(ctx, &s, asKnown)...)
-	}
-	return s
+	return readBlock[strategyModel](ctx, m.Strategy, d)
 }
 
 // translate gives the engine's strategy. minHealthy holds where none is set.

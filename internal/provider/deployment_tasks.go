@@ -61,18 +61,12 @@ type commandModel struct {
 }
 
 func (m deploymentModel) tasks(ctx context.Context, d Diagnostics) rollout.Tasks {
-	var t tasksModel
-	if !m.Tasks.IsNull() {
-		d.Append(m.Tasks.As(ctx, &t, asKnown)...)
-	}
+	t := readBlock[tasksModel](ctx, m.Tasks, d)
 	return rollout.Tasks{Before: t.Before.translate(), After: t.After.translate()}
 }
 
 func (m deploymentModel) hooks(ctx context.Context, d Diagnostics) rollout.Hooks {
-	var h hooksModel
-	if !m.Hooks.IsNull() {
-		d.Append(m.Hooks.As(ctx, &h, asKnown)...)
-	}
+	h := readBlock[hooksModel](ctx, m.Hooks, d)
 	return rollout.Hooks{Drain: h.Drain.translate(), Undrain: h.Undrain.translate()}
 }
 

@@ -137,10 +137,7 @@ func (s *historyDataSource) Read(ctx context.Context, req datasource.ReadRequest
 		return
 	}
 	d := Diagnostics{Diagnostics: &resp.Diagnostics, Redactor: s.data.Redactor}
-	if s.data.Unknown.Store {
-		d.Invalid(path.Root("pipeline"), "The store is not known yet",
-			"The provider's store or registry depends on something that is made by this same apply, so no history can be read. "+
-				"Apply what it depends on first, or let the data source depend on it (depends_on), so that it is read at apply.")
+	if !s.data.storeKnown(d, "no history can be read") {
 		return
 	}
 	found, err := readHistory(ctx, s.data, m.Pipeline.ValueString(), m.filter(time.Now()))

@@ -88,10 +88,7 @@ func (s *releaseDataSource) Read(ctx context.Context, req datasource.ReadRequest
 		return
 	}
 	d := Diagnostics{Diagnostics: &resp.Diagnostics, Redactor: s.data.Redactor}
-	if s.data.Unknown.Store {
-		d.Invalid(path.Root("pipeline"), "The store is not known yet",
-			"The provider's store or registry depends on something that is made by this same apply, so no release can be looked up. "+
-				"Apply what it depends on first, or let the data source depend on it (depends_on), so that it is read at apply.")
+	if !s.data.storeKnown(d, "no release can be looked up") {
 		return
 	}
 	release, evidence, err := findRelease(ctx, s.data, m.Pipeline.ValueString(), m.Version.ValueString())

@@ -307,7 +307,7 @@ func (r *run) confirm(ctx context.Context, brought []*member) []Failure {
 	now := membersOf(r.plan.Desired, r.out.State, r.plan.Revision.ID)
 	var failures []Failure
 	for _, m := range now {
-		if !slices.ContainsFunc(brought, func(b *member) bool { return b.ID == m.ID }) && slices.ContainsFunc(r.members, func(o *member) bool { return o.ID == m.ID && o.gaveUp }) {
+		if r.named([]string{m.ID})[0].gaveUp {
 			continue
 		}
 		if serving := m.found.Serving(); serving == nil || m.from != r.plan.Revision.ID || broken(serving.Health) || mixed(&m.found, r.plan.Revision.ID) {

@@ -266,13 +266,13 @@ func TestTasks(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.fleet.Script = command("migrate", failed)
 		_, err := r.update(func(p *rollout.Plan) { p.Tasks = tasks })
-		wants(r.T, err, rollout.ReasonFailed, "on app-1 at task before", "no such table", "before any instance was switched")
+		wants(r.T, err, rollout.ReasonFailed, "on app-1 at tasks.before", "no such table", "before any instance was switched")
 		r.runs(r.everywhere("1.0.0"))
 	})
 	bubble(t, func(r *rig) {
 		r.fleet.Script = command("announce", failed)
 		_, err := r.update(func(p *rollout.Plan) { p.Tasks = tasks })
-		wants(r.T, err, rollout.ReasonFailed, "at task after", "every switched instance was put back")
+		wants(r.T, err, rollout.ReasonFailed, "at tasks.after", "every switched instance was put back")
 		r.runs(r.everywhere("1.0.0"))
 	})
 }
@@ -421,7 +421,7 @@ func TestTheStory(t *testing.T) {
 				r.Errorf("%s ended before it began", s.Name)
 			}
 		}
-		if want := []string{"prepare", "task before", "switch", "switch", "revert"}; !slices.Equal(names, want) || out.Entries[1].Steps[3].Error == "" {
+		if want := []string{"prepare", "tasks.before", "switch", "switch", "revert"}; !slices.Equal(names, want) || out.Entries[1].Steps[3].Error == "" {
 			r.Errorf("steps %+v", out.Entries[1].Steps)
 		}
 		ledger := r.fleet.Ledger("app-1")

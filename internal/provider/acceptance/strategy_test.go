@@ -70,12 +70,12 @@ func TestAllAtOnceTouchesNothingUnlessAllArePrepared(t *testing.T) {
   }`
 	s.Deployment = fmt.Sprintf(task, "before", "echo no such table && false")
 	s.write()
-	s.tf.ApplyFails().MustSay(t, "task before", "app-1", "no such table", "before any instance was switched")
+	s.tf.ApplyFails().MustSay(t, "tasks.before", "app-1", "no such table", "before any instance was switched")
 	s.answers("v1")
 
 	s.Deployment = fmt.Sprintf(task, "after", "false")
 	s.write()
-	s.tf.ApplyFails().MustSay(t, "task after", "every switched instance was put back")
+	s.tf.ApplyFails().MustSay(t, "tasks.after", "every switched instance was put back")
 	s.answers("v1")
 
 	s.Deployment = fmt.Sprintf(task, "before", "true")
